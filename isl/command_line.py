@@ -1,0 +1,32 @@
+"""How every script of `experiments/` starts and reports a user's mistake."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app
+
+from isl.errors import InputError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags and runs `main`.
+
+    A user's mistake and an operating system error (a missing file, a full
+    disk) end in one line on standard error and exit status 1; anything else
+    is a defect of ours and keeps its traceback.
+
+    Args:
+        main: Called without arguments after flags are parsed.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"Unexpected arguments. Received: {argv[1:]}")
+        try:
+            main()
+        except (InputError, OSError) as error:
+            message = " ".join(str(error).split())
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(1)
+
+    app.run(guarded)

@@ -1,0 +1,10 @@
+"""The one error that means: what the user gave us cannot be used."""
+
+
+class InputError(ValueError):
+    """A mistake in a file, a flag or a value that the user supplied.
+
+    The message is one line that names the file, flag or key, the rule, and
+    the value received. Scripts print it without a traceback
+    (`isl.command_line.run`).
+    """

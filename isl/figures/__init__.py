@@ -1,0 +1,1 @@
+"""Arrays and tables to pictures and the report."""

@@ -1,0 +1,69 @@
+"""Writing files and folders so that a failure leaves nothing half-written."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from isl.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a temporary path that replaces `path` if the block succeeds.
+
+    The block may create a file or a folder there. The temporary name keeps
+    the suffix of `path`, because some writers choose the format by it.
+
+    Args:
+        path: The final path. Its folder is created if needed. An existing
+            file or folder is replaced.
+
+    Yields:
+        A path beside `path` that does not exist yet.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
+    )
+    temporary = holder / path.name
+    try:
+        yield temporary
+        if path.is_dir() and temporary.is_dir():
+            # A folder cannot be renamed over a folder that is not empty.
+            os.rename(path, holder / "replaced")
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a UTF-8 text file, all of it or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Writes a value as indented JSON, all of it or nothing."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        InputError: If the file is missing, is not UTF-8 or is not JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror})."
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path}: must be valid JSON. {error}.") from error

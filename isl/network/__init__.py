@@ -1,0 +1,1 @@
+"""The network: table, layers, losses, statistics, model folder."""

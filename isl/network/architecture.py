@@ -1,0 +1,353 @@
+"""The network as a table. Every size and number of filters follows from it.
+
+An image passes `towers`, each at a scale of its own, whose outputs are merged
+and pass the `trunk`. A tower is a list of stages; a stage is a number of equal
+steps; an in-scale step is one residual block and a step between scales is a
+strided block followed by one in-scale block (original:
+isl/models/concordance.py, isl/models/model_util.py).
+
+Convolutions are valid, so sizes shrink: an in-scale block maps n to n - 2, a
+downscale block n to n / 2 - 1, an upscale block n to 2n - 2.
+
+Standard library only.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+IN_SCALE = "in_scale"
+DOWNSCALE = "downscale"
+UPSCALE = "upscale"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A run of equal steps.
+
+    Attributes:
+        kind: "in_scale", "downscale" or "upscale".
+        repeats: How many steps. A step between scales is two blocks.
+    """
+
+    kind: str
+    repeats: int
+
+
+def in_scale(repeats: int) -> Stage:
+    """Returns a stage of residual blocks that keep the scale."""
+    return Stage(IN_SCALE, repeats)
+
+
+def downscale(repeats: int) -> Stage:
+    """Returns a stage that halves the resolution `repeats` times."""
+    return Stage(DOWNSCALE, repeats)
+
+
+def upscale(repeats: int) -> Stage:
+    """Returns a stage that doubles the resolution `repeats` times."""
+    return Stage(UPSCALE, repeats)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One residual block with every number resolved.
+
+    Attributes:
+        name: Name of the block, unique in the network.
+        kind: "in_scale", "downscale" or "upscale".
+        input_size: Rows (and columns) of the nominal patch on entry, pixels.
+        output_size: Rows on exit, after cropping, pixels.
+        input_filters: Feature maps on entry.
+        expansion_filters: Feature maps of the spatial convolution.
+        reduction_filters: Feature maps of the 1x1 convolution.
+        output_filters: Feature maps on exit.
+    """
+
+    name: str
+    kind: str
+    input_size: int
+    output_size: int
+    input_filters: int
+    expansion_filters: int
+    reduction_filters: int
+    output_filters: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """The table.
+
+    Attributes:
+        towers: Stages of each tower, from the finest scale to the coarsest.
+        trunk: Stages after the merge.
+        output_size: Rows and columns of the smallest prediction, pixels.
+        stem_filters: Feature maps of the 1x1 projection of the input; `None`
+            for a network without it.
+        base_filters: Width. A block that ends with n rows gets about
+            `base_filters / n` feature maps, so that all blocks cost the same.
+        upscale_base_filters: The same for upscale blocks. The original uses
+            base_depth - 4; it changes shapes, so it is kept (BUILD_NOTES D2).
+        expansion_ratio: Feature maps of a block's spatial convolution over
+            those of its 1x1 convolution.
+        num_bins: Intensity bins of each head.
+    """
+
+    towers: tuple[tuple[Stage, ...], ...]
+    trunk: tuple[Stage, ...]
+    output_size: int
+    stem_filters: int | None
+    base_filters: int
+    upscale_base_filters: int
+    expansion_ratio: float
+    num_bins: int = 256
+
+    @property
+    def merge_size(self) -> int:
+        """Rows at the merge of the towers, for the smallest prediction."""
+        return entry_size(self.trunk, self.output_size)
+
+    @property
+    def input_size(self) -> int:
+        """Rows of the smallest input: the field of view, pixels."""
+        return max(
+            entry_size(stages, self.merge_size) for stages in self.towers
+        )
+
+    @property
+    def grid(self) -> int:
+        """Sizes grow in steps of this many pixels: the coarsest scale."""
+        return 2 ** max(_num_downscales(stages) for stages in self.towers)
+
+    @property
+    def margin(self) -> int:
+        """Pixels of context on each side of a prediction."""
+        return (self.input_size - self.output_size) // 2
+
+    def is_output_size(self, size: int) -> bool:
+        """Whether `size` is `output_size` plus a multiple of `grid`."""
+        return size >= self.output_size and not (
+            (size - self.output_size) % self.grid
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the table as JSON-serialisable values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Architecture":
+        """Inverse of `to_dict`."""
+        values = dict(values)
+        values["towers"] = tuple(_stages(tower) for tower in values["towers"])
+        values["trunk"] = _stages(values["trunk"])
+        return cls(**values)
+
+
+def _stages(values: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
+    return tuple(Stage(**value) for value in values)
+
+
+def _num_downscales(stages: Sequence[Stage]) -> int:
+    return sum(s.repeats for s in stages if s.kind == DOWNSCALE)
+
+
+def iter_block_kinds(stages: Sequence[Stage]) -> Iterator[str]:
+    """Yields the kind of each residual block of a tower, in order."""
+    for stage in stages:
+        for _ in range(stage.repeats):
+            yield stage.kind
+            if stage.kind != IN_SCALE:
+                yield IN_SCALE
+
+
+def exit_size(kind: str, size: int) -> int:
+    """Returns the rows after a block of `kind` that gets `size` rows."""
+    return {
+        IN_SCALE: size - 2,
+        DOWNSCALE: size // 2 - 1,
+        UPSCALE: 2 * size - 2,
+    }[kind]
+
+
+def entry_size(stages: Sequence[Stage], size: int) -> int:
+    """Returns the rows that `stages` need in order to yield `size` rows.
+
+    Raises:
+        ValueError: If an upscale block would have to yield an odd size.
+    """
+    for kind in reversed(list(iter_block_kinds(stages))):
+        if kind == UPSCALE and size % 2:
+            raise ValueError(
+                f"An upscale block yields an even size. Received: {size}"
+            )
+        size = {
+            IN_SCALE: size + 2,
+            DOWNSCALE: 2 * size + 2,
+            UPSCALE: size // 2 + 1,
+        }[kind]
+    return size
+
+
+def _even(value: float) -> int:
+    return 2 * math.ceil(math.ceil(value) / 2)
+
+
+def plan(
+    stages: Sequence[Stage],
+    output_size: int,
+    filters: int,
+    architecture: Architecture,
+    name: str,
+) -> tuple[Block, ...]:
+    """Resolves a tower or the trunk into blocks.
+
+    A step between scales takes the filters of its strided block from the
+    size after its in-scale block. In-scale and downscale blocks never lose
+    filters; upscale blocks may (original: size_to_depth and
+    min_depth_from_residual of isl/models/model_util.py).
+
+    Args:
+        stages: The stages, in order.
+        output_size: Rows that they yield for the smallest prediction, pixels.
+        filters: Feature maps on entry.
+        architecture: The table that gives the widths.
+        name: Prefix of the block names.
+
+    Returns:
+        The blocks, in order.
+    """
+    size = entry_size(stages, output_size)
+    blocks = []
+    for index, kind in enumerate(iter_block_kinds(stages)):
+        next_size = exit_size(kind, size)
+        rows = next_size if kind == IN_SCALE else next_size - 2
+        base = (
+            architecture.upscale_base_filters
+            if kind == UPSCALE
+            else architecture.base_filters
+        )
+        reduction = math.ceil(base / rows)
+        expansion = _even(architecture.expansion_ratio * reduction)
+        reduction = _even(reduction)
+        if kind == UPSCALE:
+            next_filters = min(filters, reduction)
+        else:
+            expansion = max(expansion, filters)
+            reduction = next_filters = max(reduction, filters)
+        blocks.append(
+            Block(
+                name=f"{name}_{index:02d}_{kind}",
+                kind=kind,
+                input_size=size,
+                output_size=next_size,
+                input_filters=filters,
+                expansion_filters=expansion,
+                reduction_filters=reduction,
+                output_filters=next_filters,
+            )
+        )
+        size, filters = next_size, next_filters
+    return tuple(blocks)
+
+
+def plan_towers(
+    architecture: Architecture, num_planes: int
+) -> tuple[tuple[Block, ...], ...]:
+    """Returns the blocks of every tower.
+
+    Args:
+        architecture: The table.
+        num_planes: Planes of the network input (intensity and presence of
+            each z); they are the filters on entry if there is no stem.
+    """
+    filters = architecture.stem_filters or num_planes
+    return tuple(
+        plan(
+            stages,
+            architecture.merge_size,
+            filters,
+            architecture,
+            f"tower{index}",
+        )
+        for index, stages in enumerate(architecture.towers)
+    )
+
+
+def plan_trunk(
+    architecture: Architecture, num_planes: int
+) -> tuple[Block, ...]:
+    """Returns the blocks of the trunk, for inputs of `num_planes` planes."""
+    merged = sum(
+        blocks[-1].output_filters
+        for blocks in plan_towers(architecture, num_planes)
+    )
+    return plan(
+        architecture.trunk,
+        architecture.output_size,
+        merged,
+        architecture,
+        "trunk",
+    )
+
+
+# The released network (original: isl/models/concordance.py).
+CONCORDANCE = Architecture(
+    towers=(
+        (in_scale(18),),  # 72 -> 36
+        (downscale(1), in_scale(14), upscale(1)),  # 102 -> 36
+        (downscale(2), in_scale(10), upscale(2)),  # 146 -> 36
+        (downscale(3), in_scale(6), upscale(3)),  # 202 -> 36
+        (downscale(4), in_scale(2), upscale(4)),  # 250 -> 36
+    ),
+    trunk=(in_scale(14),),  # 36 -> 8
+    output_size=8,
+    stem_filters=16,
+    base_filters=400,
+    upscale_base_filters=396,  # Original: base_depth - 4. BUILD_NOTES D2.
+    expansion_ratio=211 / 39,  # Original: left over from a tuning run.
+)
+
+# The network of the paper has no 1x1 projection (README of the original).
+PAPER = dataclasses.replace(CONCORDANCE, stem_filters=None)
+
+
+def with_width(architecture: Architecture, base_filters: int) -> Architecture:
+    """Returns the same network at another width.
+
+    The original derives both widths from one number, base_depth.
+
+    Args:
+        architecture: The table to change.
+        base_filters: The new width.
+    """
+    return dataclasses.replace(
+        architecture,
+        base_filters=base_filters,
+        upscale_base_filters=base_filters - 4,
+    )
+
+
+# The five towers at a width that two CPU cores can train (BUILD_NOTES D20).
+NARROW = with_width(CONCORDANCE, 100)
+
+# Two towers with a field of view of 22 pixels, for tests.
+TINY = Architecture(
+    towers=(
+        (in_scale(4),),  # 20 -> 12
+        (downscale(1), upscale(1)),  # 22 -> 12
+    ),
+    trunk=(in_scale(2),),  # 12 -> 8
+    output_size=8,
+    stem_filters=4,
+    base_filters=40,
+    upscale_base_filters=36,
+    expansion_ratio=2.0,
+)
+
+ARCHITECTURES = {
+    "concordance": CONCORDANCE,
+    "paper": PAPER,
+    "narrow": NARROW,
+    "tiny": TINY,
+}

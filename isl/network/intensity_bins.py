@@ -1,0 +1,128 @@
+"""Intensities as 256 bins, and statistics of distributions over them.
+
+A bin stands for the intensity bin / 255. Intensities come as uint16, where
+65535 is 1.0; as 65535 = 255 * 257, the bin of a uint16 value v is exactly
+round(v / 257), without ties, in integers.
+"""
+
+import keras
+from keras import ops
+
+NUM_BINS = 256
+MAX_UINT16 = 65535
+
+STATISTICS = (
+    "mode",
+    "median",
+    "mean",
+    "standard_deviation",
+    "probability_nonzero",
+    "entropy",
+)
+"""Statistics by name; quantiles are named `q05`, `q95`, ... besides."""
+
+# Original: isl/ops.py adds this to a probability before its logarithm.
+_ENTROPY_EPSILON = 1e-7
+
+
+def uint16_to_bins(values: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the bins, int32, of uint16 intensities of any shape."""
+    return (ops.cast(values, "int32") + 128) // 257
+
+
+def is_statistic(name: str) -> bool:
+    """Whether `name` is one of STATISTICS or a quantile from q01 to q99."""
+    return name in STATISTICS or _quantile(name) is not None
+
+
+def _quantile(name: str) -> float | None:
+    digits = name[1:]
+    if not (name[:1] == "q" and len(digits) == 2 and digits.isdecimal()):
+        return None
+    return int(digits) / 100 or None
+
+
+def _values(probabilities):
+    num_bins = probabilities.shape[-1]
+    return ops.arange(num_bins, dtype="float32") / (num_bins - 1)
+
+
+def quantile(
+    cumulative: keras.KerasTensor, probability: float
+) -> keras.KerasTensor:
+    """Number of bins with a cumulative probability below `probability`.
+
+    Args:
+        cumulative: Cumulative probabilities, [..., bin].
+        probability: Between 0 and 1.
+
+    Returns:
+        The quantile as an intensity, a multiple of 1 / 255, [...]. The
+        median of the original is the quantile of one half (original:
+        isl/ops.py distribution_statistics).
+    """
+    num_bins = cumulative.shape[-1]
+    below = ops.cast(cumulative < probability, "float32")
+    # Rounding may leave the last cumulative probability below 1.
+    return ops.minimum(ops.sum(below, axis=-1) / (num_bins - 1), 1.0)
+
+
+def mean(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the expected intensity, [...], of distributions [..., bin]."""
+    return ops.sum(probabilities * _values(probabilities), axis=-1)
+
+
+def _standard_deviation(probabilities):
+    deviation = _values(probabilities) - mean(probabilities)[..., None]
+    return ops.sqrt(ops.sum(probabilities * deviation**2, axis=-1))
+
+
+def _entropy(probabilities):
+    logarithms = ops.log(probabilities + _ENTROPY_EPSILON)
+    uniform = ops.log(float(probabilities.shape[-1]))
+    return -ops.sum(probabilities * logarithms, axis=-1) / uniform
+
+
+def statistics(
+    logits: keras.KerasTensor, names: tuple[str, ...]
+) -> keras.KerasTensor:
+    """Computes statistics of the distribution of each pixel.
+
+    Args:
+        logits: [..., bin].
+        names: From `STATISTICS`, or quantiles such as `q05`.
+
+    Returns:
+        float32, [..., statistic], in the order of `names`. All lie in
+        [0, 1]; entropy is in units of the uniform distribution's.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+    cumulative = ops.cumsum(probabilities, axis=-1)
+    num_bins = probabilities.shape[-1]
+
+    def one(name):
+        if name == "mode":
+            mode = ops.cast(ops.argmax(probabilities, axis=-1), "float32")
+            return mode / (num_bins - 1)
+        if name == "median":
+            return quantile(cumulative, 0.5)
+        if name == "mean":
+            return mean(probabilities)
+        if name == "standard_deviation":
+            return _standard_deviation(probabilities)
+        if name == "probability_nonzero":
+            return 1.0 - probabilities[..., 0]
+        if name == "entropy":
+            return _entropy(probabilities)
+        probability = _quantile(name)
+        if probability is None:
+            raise ValueError(
+                f"A statistic must be one of {STATISTICS} or a quantile "
+                f"such as q05. Received: {name}"
+            )
+        return quantile(cumulative, probability)
+
+    return ops.stack([one(name) for name in names], axis=-1)

@@ -1,0 +1,130 @@
+"""Losses of a head, with missing pixels masked.
+
+Both follow one rule for weights, the original's (isl/util.py
+softmax_cross_entropy): the weighted sum over pixels is divided by the number
+of pixels whose weight is not zero, and is 0 where all are zero
+(BUILD_NOTES D3).
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from isl.network.intensity_bins import uint16_to_bins
+
+
+def pixel_cross_entropy(
+    logits: keras.KerasTensor, bins: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Cross-entropy of each pixel, in units of a uniform guess.
+
+    Args:
+        logits: [..., bin].
+        bins: True bins, integers, [...].
+
+    Returns:
+        float32, [...]: 0 for a certain right answer, 1 for a uniform guess.
+    """
+    logits = ops.cast(logits, "float32")
+    true_logits = ops.squeeze(
+        ops.take_along_axis(logits, bins[..., None], axis=-1), axis=-1
+    )
+    nats = ops.logsumexp(logits, axis=-1) - true_logits
+    return nats / math.log(logits.shape[-1])
+
+
+def pixel_ranked_probability_score(
+    logits: keras.KerasTensor, bins: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Ranked probability score of each pixel, as an intensity.
+
+    The sum over bins k of (F(k) - [true bin <= k])^2 / 255 (Gneiting and
+    Raftery 2007, section 4.2, on a grid of spacing 1 / 255): for a certain
+    answer the absolute error of its intensity.
+
+    Args:
+        logits: [..., bin].
+        bins: True bins, integers, [...].
+
+    Returns:
+        float32, [...], between 0 and 1.
+    """
+    num_bins = logits.shape[-1]
+    cumulative = ops.cumsum(
+        ops.softmax(ops.cast(logits, "float32"), axis=-1), axis=-1
+    )
+    reached = ops.cast(
+        ops.arange(num_bins) >= ops.cast(bins[..., None], "int32"), "float32"
+    )
+    return ops.sum((cumulative - reached) ** 2, axis=-1) / (num_bins - 1)
+
+
+def masked_mean(
+    values: keras.KerasTensor, weights: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Weighted sum over the number of non-zero weights; 0 if there is none.
+
+    Args:
+        values: Any shape.
+        weights: Of a shape that broadcasts to that of `values`.
+
+    Returns:
+        A scalar.
+    """
+    weights = ops.broadcast_to(
+        ops.cast(weights, values.dtype), ops.shape(values)
+    )
+    num_weights = ops.sum(ops.cast(weights != 0, values.dtype))
+    return ops.sum(values * weights) / ops.maximum(num_weights, 1.0)
+
+
+PIXEL_LOSSES = {
+    "cross_entropy": pixel_cross_entropy,
+    "ranked_probability_score": pixel_ranked_probability_score,
+}
+
+
+class MaskedLoss(keras.losses.Loss):
+    """A pixel loss under `masked_mean`.
+
+    The truth is uint16 intensity, [batch, row, column]; the weights, given
+    as `sample_weight`, are [batch] or [batch, row, column].
+    """
+
+    def __init__(self, pixel_loss: str, name: str | None = None):
+        """Chooses one of PIXEL_LOSSES by name."""
+        super().__init__(name=name or pixel_loss, reduction=None)
+        self.pixel_loss = pixel_loss
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Returns the masked mean of the pixel losses, a scalar."""
+        bins = uint16_to_bins(y_true)
+        values = PIXEL_LOSSES[self.pixel_loss](y_pred, bins)
+        if sample_weight is None:
+            return ops.mean(values)
+        weights = ops.convert_to_tensor(sample_weight)
+        while len(weights.shape) < len(values.shape):
+            weights = weights[..., None]
+        return masked_mean(values, weights)
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {"pixel_loss": self.pixel_loss, "name": self.name}
+
+
+def head_weights(labels: list[str], autoencoding: list[str]) -> dict:
+    """Weight of each head in the total loss.
+
+    Half of the mean over label heads plus half of the mean over
+    auto-encoding heads, as in the original (isl/launch.py); without
+    auto-encoding heads, the mean over label heads.
+
+    Args:
+        labels: Names of the label heads.
+        autoencoding: Names of the auto-encoding heads; may be empty.
+    """
+    share = 0.5 if autoencoding else 1.0
+    weights = {name: share / len(labels) for name in labels}
+    weights.update({name: 0.5 / len(autoencoding) for name in autoencoding})
+    return weights

@@ -1,0 +1,157 @@
+"""Builds the network from its table, for inputs of any size."""
+
+import keras
+from keras import layers, ops
+
+from isl.network import blocks
+from isl.network.architecture import Architecture, plan_towers, plan_trunk
+from isl.network.intensity_bins import MAX_UINT16
+
+# Original: decay 0.999 of the moving statistics (isl/models/model_util.py).
+ORIGINAL_BATCH_NORM_MOMENTUM = 0.999
+
+
+def autoencoding_head_name(z: int) -> str:
+    """Name of the head that predicts input plane `z` itself."""
+    return f"input_z{z:02d}"
+
+
+class PlanesToInput(layers.Layer):
+    """Scales raw planes and interleaves them with their presence.
+
+    The original feeds each plane as a pair: intensity in [0, 1] and a mask
+    that is 1 where the plane exists (isl/data_provider.py). Raw planes
+    travel to the device as uint16, a quarter of the bytes of such pairs.
+    """
+
+    def call(self, planes, presence):
+        """Assembles the network's input.
+
+        Args:
+            planes: uint16, [batch, row, column, z].
+            presence: 1 where a plane exists, 0 where not, [batch, z].
+
+        Returns:
+            float32, [batch, row, column, 2 * z].
+        """
+        presence = ops.cast(presence, "float32")[:, None, None, :]
+        intensity = ops.cast(planes, "float32") * (presence / MAX_UINT16)
+        mask = ops.broadcast_to(presence, ops.shape(intensity))
+        pairs = ops.stack([intensity, mask], axis=-1)
+        batch, rows, columns, num_z, _ = ops.shape(pairs)
+        return ops.reshape(pairs, (batch, rows, columns, 2 * num_z))
+
+    def compute_output_spec(self, planes, presence):
+        """Shape of the pairs."""
+        shape = (*planes.shape[:-1], 2 * planes.shape[-1])
+        return keras.KerasTensor(shape, "float32")
+
+
+def _center_crop(x, input_size: int, size: int, name: str):
+    """Crops by computed margins, so that a wrong size raises."""
+    margin = (input_size - size) // 2
+    return layers.Cropping2D(margin, name=name)(x) if margin else x
+
+
+def _stem(x, architecture: Architecture):
+    if architecture.stem_filters is None:
+        return x
+    return layers.Conv2D(architecture.stem_filters, 1, name="stem")(x)
+
+
+def build_body(
+    inputs: keras.KerasTensor, architecture: Architecture, momentum: float
+) -> keras.KerasTensor:
+    """Applies stem, towers and trunk.
+
+    Args:
+        inputs: float32, [batch, row, column, plane].
+        architecture: The table.
+        momentum: Of the batch normalisation's moving statistics.
+
+    Returns:
+        What every head reads: [batch, row - 242, column - 242, 64] for the
+        released network.
+    """
+    stem = _stem(inputs, architecture)
+    outputs = []
+    for index, tower in enumerate(
+        plan_towers(architecture, inputs.shape[-1])
+    ):
+        x = _center_crop(
+            stem,
+            architecture.input_size,
+            tower[0].input_size,
+            f"tower{index}_crop",
+        )
+        for block in tower:
+            x = blocks.residual_block(x, block, momentum)
+        outputs.append(x)
+    x = layers.Concatenate(name="merge")(outputs)
+    for block in plan_trunk(architecture, inputs.shape[-1]):
+        x = blocks.residual_block(x, block, momentum)
+    return x
+
+
+def build_model(
+    architecture: Architecture,
+    num_z: int,
+    labels: tuple[str, ...],
+    include_autoencoding: bool = False,
+    momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM,
+) -> keras.Model:
+    """Builds the network.
+
+    Args:
+        architecture: The table.
+        num_z: Input planes.
+        labels: Label heads, in order.
+        include_autoencoding: Adds a head for each input plane, as the
+            original does.
+        momentum: Of the batch normalisation's moving statistics.
+
+    Returns:
+        A functional model. Input: float32, [batch, row, column, 2 * num_z],
+        z-major pairs (intensity in [0, 1], presence); rows and columns are
+        `architecture.input_size` plus a multiple of `architecture.grid`.
+        Output: a dictionary from head to logits,
+        [batch, row - 2 * margin, column - 2 * margin, bin].
+    """
+    inputs = keras.Input((None, None, 2 * num_z), name="planes")
+    x = build_body(inputs, architecture, momentum)
+    names = list(labels)
+    if include_autoencoding:
+        names += [autoencoding_head_name(z) for z in range(num_z)]
+    outputs = {
+        name: blocks.head(x, architecture.num_bins, momentum, name)
+        for name in names
+    }
+    return keras.Model(inputs, outputs, name="isl")
+
+
+def with_raw_input(
+    model: keras.Model, heads: tuple[str, ...]
+) -> keras.Model:
+    """Wraps a network so that it takes raw planes and gives some heads.
+
+    Args:
+        model: From `build_model`; weights are shared.
+        heads: The heads to evaluate; others cost nothing.
+
+    Returns:
+        A functional model. Inputs: a dictionary of `planes`, uint16,
+        [batch, row, column, z], and `presence`, [batch, z]. Output: a
+        dictionary from head to logits.
+    """
+    num_z = model.inputs[0].shape[-1] // 2
+    planes = keras.Input((None, None, num_z), dtype="uint16", name="planes")
+    presence = keras.Input((num_z,), dtype="float32", name="presence")
+    pairs = PlanesToInput(name="planes_to_input", dtype="float32")(
+        planes, presence
+    )
+    chosen = keras.Model(
+        model.inputs, {name: model.output[name] for name in heads}
+    )
+    return keras.Model(
+        {"planes": planes, "presence": presence}, chosen(pairs)
+    )

@@ -1,0 +1,1 @@
+"""From raw microscope tiles to normalised wells."""

@@ -1,0 +1,1 @@
+"""Simulated cells and optics with known truth."""

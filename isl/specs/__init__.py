@@ -1,0 +1,1 @@
+"""Which wells, planes and labels exist (standard library only)."""

@@ -1,0 +1,1 @@
+"""Crops, augmentation, presets, trainer, monitoring."""

@@ -1,0 +1,50 @@
+"""Package definition of `isl`; tools are configured in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "([^"]+)"', (ROOT / "isl" / "__init__.py").read_text()
+).group(1)
+
+JAX = ["jax>=0.4.35"]
+TORCH = ["torch>=2.6"]
+TEST = ["pytest>=8", "ruff>=0.9", *JAX]
+
+setuptools.setup(
+    name="isl",
+    version=VERSION,
+    description=(
+        "In silico labeling: fluorescent labels, with their uncertainty, "
+        "predicted from transmitted-light z-stacks."
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["isl", "isl.*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py>=2.1",
+        "h5py>=3.11",
+        "keras>=3.12",
+        "matplotlib>=3.9",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "scikit-image>=0.24",
+        "scipy>=1.13",
+        "tensorboard>=2.18",
+        "tensorboardX>=2.6.2",
+        "tensorflow>=2.18",
+        "tifffile>=2024.8.10",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "jax": JAX,
+        "torch": TORCH,
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+        "test": TEST,
+    },
+)
