@@ -16,6 +16,44 @@ BATCH_NORM_EPSILON = 1e-3  # TF-Slim's default, which the original keeps.
 _KERNEL_AND_STRIDE = {IN_SCALE: (3, 1), DOWNSCALE: (4, 2), UPSCALE: (4, 2)}
 
 
+@keras.saving.register_keras_serializable(package="isl")
+class CropMargin(layers.Layer):
+    """Crops the same margin on each side.
+
+    `Cropping2D` does the same, but the gradient of its strided slice takes
+    15 times as long as this one's on a CPU under TensorFlow, which made half
+    of a training step (BUILD_NOTES D6).
+    """
+
+    def __init__(self, margin: int, **kwargs):
+        """Crops `margin` pixels, rows and columns alike."""
+        super().__init__(**kwargs)
+        self.margin = margin
+
+    def call(self, x):
+        """Maps [batch, n, m, filter] to n and m less two margins."""
+        batch, rows, columns, filters = ops.shape(x)
+        return ops.slice(
+            x,
+            (0, self.margin, self.margin, 0),
+            (batch, rows - 2 * self.margin, columns - 2 * self.margin, filters),
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Shape after cropping; unknown sizes stay unknown."""
+        batch, rows, columns, filters = input_shape
+        return (
+            batch,
+            None if rows is None else rows - 2 * self.margin,
+            None if columns is None else columns - 2 * self.margin,
+            filters,
+        )
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "margin": self.margin}
+
+
 def activate(
     x: keras.KerasTensor, momentum: float, name: str
 ) -> keras.KerasTensor:
@@ -75,7 +113,7 @@ def _reduce(x, block: Block, momentum: float):
     if block.kind == UPSCALE:
         # Cropped after the normalisation, whose batch statistics in the
         # original include the border.
-        reduced = layers.Cropping2D(2, name=f"{name}_crop")(reduced)
+        reduced = CropMargin(2, name=f"{name}_crop")(reduced)
     return reduced
 
 
@@ -88,7 +126,7 @@ def _shortcut(x, block: Block):
     name = f"{block.name}_shortcut"
     if block.kind == UPSCALE:
         x = layers.UpSampling2D(2, name=f"{name}_enlarge")(x)
-    x = layers.Cropping2D(1, name=name)(x)
+    x = CropMargin(1, name=name)(x)
     if block.kind == DOWNSCALE:
         x = layers.AveragePooling2D(2, name=f"{name}_shrink")(x)
     return x

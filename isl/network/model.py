@@ -50,7 +50,7 @@ class PlanesToInput(layers.Layer):
 def _center_crop(x, input_size: int, size: int, name: str):
     """Crops by computed margins, so that a wrong size raises."""
     margin = (input_size - size) // 2
-    return layers.Cropping2D(margin, name=name)(x) if margin else x
+    return blocks.CropMargin(margin, name=name)(x) if margin else x
 
 
 def _stem(x, architecture: Architecture):

@@ -1,6 +1,7 @@
 """Simulated wells on disk, named as the published data, with their spec."""
 
 import csv
+import dataclasses
 import io
 import os
 import pathlib
@@ -15,6 +16,7 @@ from isl.errors import InputError
 from isl.simulation import scene as scenes
 from isl.simulation import wells
 from isl.specs import dataset_spec
+from isl.specs.region import Region
 
 TRUTH_FILE = "nuclei.csv"
 TRUTH_COLUMNS = (
@@ -50,16 +52,17 @@ def simulated_spec(
         The spec.
 
     Raises:
-        InputError: If the number of wells is out of range.
+        InputError: If a number is out of range.
     """
+    wells.check_geometry((size, size), num_z)
     names = _well_names(num_wells)
-    everything = dataset_spec.Region(None, None)
+    everything = Region(None, None)
     if num_wells == 1:
         boundary = 2 * size // 3
         splits = [
             {
-                "train": dataset_spec.Region(None, (0, boundary)),
-                "test": dataset_spec.Region(None, (boundary, size)),
+                "train": Region(None, (0, boundary)),
+                "test": Region(None, (boundary, size)),
             }
         ]
     else:
@@ -81,8 +84,14 @@ def simulated_spec(
         ),
         well_folders={},
         facts={
-            "cell_type": {"value": "simulated neurons, glia, dead cells"},
-            "truth": {"value": f"{TRUTH_FILE} in each well"},
+            "cell_type": {
+                "value": "simulated neurons, glia and dead cells",
+                "source": "simulation",
+            },
+            "truth": {
+                "value": f"{TRUTH_FILE} in the folder of each well",
+                "source": "simulation",
+            },
         },
     )
 
@@ -119,27 +128,45 @@ def write_dataset(
     """
     if seed < 0:
         raise InputError(f"seed: must not be negative. Received: {seed}")
-    missing_labels = missing_labels or {}
     spec = simulated_spec(num_wells, size, num_z, modality)
-    _check_names("missing_labels", missing_labels, [w.name for w in spec.wells])
-    for absent in missing_labels.values():
-        _check_names("missing_labels", absent, scenes.LABELS)
+    spec = _without_labels(spec, missing_labels or {})
     progress = tqdm.tqdm(
         spec.wells, "simulate", unit="well", disable=not show_progress
     )
     for index, well_spec in enumerate(progress):
-        absent = missing_labels.get(well_spec.name, ())
+        labels = scenes.LABELS if well_spec.labels is None else well_spec.labels
         well = wells.simulate_well(
-            (seed, index),
-            (size, size),
-            num_z,
-            modality,
-            [label for label in scenes.LABELS if label not in absent],
+            (seed, index), (size, size), num_z, modality, tuple(labels)
         )
         folder = pathlib.Path(output_dir) / well_spec.path
         write_well(folder, well_spec.name, well)
     files.write_json(pathlib.Path(output_dir) / "spec.json", spec.to_dict())
     return spec
+
+
+def _without_labels(
+    spec: dataset_spec.DatasetSpec,
+    missing_labels: Mapping[str, Collection[str]],
+) -> dataset_spec.DatasetSpec:
+    """Returns the spec with the files of wells that lack labels listed."""
+    names = [well.name for well in spec.wells]
+    _check_names("missing_labels", missing_labels, names)
+    for absent in missing_labels.values():
+        _check_names("missing_labels", absent, scenes.LABELS)
+    well_specs = [
+        dataclasses.replace(
+            well,
+            labels={
+                label: _label_file(well.name, label)
+                for label in spec.labels
+                if label not in missing_labels[well.name]
+            },
+        )
+        if well.name in missing_labels
+        else well
+        for well in spec.wells
+    ]
+    return dataclasses.replace(spec, wells=tuple(well_specs))
 
 
 def write_well(
@@ -160,8 +187,7 @@ def write_well(
             part = f"z_depth-{z},channel-{well.modality}"
             _write_png(temporary / _file_name(name, part), well.planes[:, :, z])
         for label, image in well.labels.items():
-            part = f"depth_computation-MAXPROJECT,channel-{label}"
-            _write_png(temporary / _file_name(name, part), image)
+            _write_png(temporary / _label_file(name, label), image)
         (temporary / TRUTH_FILE).write_text(
             _truth_table(well.nuclei), encoding="utf-8"
         )
@@ -181,22 +207,26 @@ def read_nuclei(path: str | os.PathLike) -> tuple[scenes.Nucleus, ...]:
     """
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8")
-        return tuple(
-            scenes.Nucleus(
-                row=float(line["row"]),
-                column=float(line["column"]),
-                kind=line["kind"],
-                semi_major=float(line["semi_major"]),
-                semi_minor=float(line["semi_minor"]),
-                angle=float(line["angle"]),
-            )
-            for line in csv.DictReader(io.StringIO(text))
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        lines = csv.DictReader(io.StringIO(text))
+        if tuple(lines.fieldnames or ()) != TRUTH_COLUMNS:
+            raise ValueError(f"columns {lines.fieldnames}")
+        return tuple(_nucleus(line) for line in lines)
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"{path}: must be a CSV with the columns "
             f"{', '.join(TRUTH_COLUMNS)}. Received: {error}"
         ) from error
+
+
+def _nucleus(line: Mapping[str, str]) -> scenes.Nucleus:
+    return scenes.Nucleus(
+        row=float(line["row"]),
+        column=float(line["column"]),
+        kind=line["kind"],
+        semi_major=float(line["semi_major"]),
+        semi_minor=float(line["semi_minor"]),
+        angle=float(line["angle"]),
+    )
 
 
 def _check_names(
@@ -228,6 +258,12 @@ def _file_name(well_name: str, part: str) -> str:
         "lab-SIMULATED,condition-SIMULATED,acquisition_date,year-2000,"
         f"month-1,day-1,minute-0,well-{well_name},"
         f"tile_computation-STITCHED,{part},is_mask-false.png"
+    )
+
+
+def _label_file(well_name: str, label: str) -> str:
+    return _file_name(
+        well_name, f"depth_computation-MAXPROJECT,channel-{label}"
     )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import ndimage
 
 from isl.errors import InputError
+from isl.specs.dataset_spec import MODALITIES
 
-MODALITIES = ("BRIGHTFIELD", "PHASE_CONTRAST", "DIC")
 WAVELENGTH_UM = 0.55
 NUMERICAL_APERTURE = 0.6
 CONDENSER_APERTURE = 0.1  # Blurs planes far from focus.

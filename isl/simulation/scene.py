@@ -28,7 +28,7 @@ MARGIN = 64
 CELLS_PER_MEGAPIXEL = 450
 MINIMUM_DISTANCE = 13.0  # Pixels between nuclei: they may touch.
 KINDS = ("neuron", "glia", "dead")
-KIND_PROBABILITIES = (0.45, 0.4, 0.15)
+KIND_PROBABILITIES = (0.4, 0.35, 0.25)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,6 +52,21 @@ def normalise(image: np.ndarray, mean: float) -> np.ndarray:
     return np.round(65535 * intensity).astype(np.uint16)
 
 
+def check_geometry(shape: tuple[int, int], num_z: int) -> None:
+    """Checks the size of a well.
+
+    Raises:
+        InputError: If it has fewer than 32 rows or columns, or no plane.
+    """
+    if min(shape) < MINIMUM_SIZE:
+        raise InputError(
+            f"size: must be at least {MINIMUM_SIZE} pixels. "
+            f"Received: {min(shape)}"
+        )
+    if num_z < 1:
+        raise InputError(f"num_z: must be at least 1. Received: {num_z}")
+
+
 def simulate_well(
     seed: int | Sequence[int],
     shape: tuple[int, int],
@@ -75,7 +90,13 @@ def simulate_well(
     Raises:
         InputError: If an argument is out of range or unknown.
     """
-    _check(shape, num_z, labels)
+    check_geometry(shape, num_z)
+    for label in labels:
+        if label not in scenes.LABELS:
+            raise InputError(
+                f"labels: must be among {', '.join(scenes.LABELS)}. "
+                f"Received: {label!r}"
+            )
     rng = np.random.default_rng(seed)
     scene = scenes.random_scene(rng, *shape)
     focus_um = rng.uniform(-0.3, 0.3)  # No two wells focus alike.
@@ -96,22 +117,6 @@ def simulate_well(
     return SimulatedWell(
         modality, np.stack(planes, axis=-1), stained, scene.nuclei
     )
-
-
-def _check(shape: tuple[int, int], num_z: int, labels: Collection[str]) -> None:
-    if min(shape) < MINIMUM_SIZE:
-        raise InputError(
-            f"size: must be at least {MINIMUM_SIZE} pixels. "
-            f"Received: {min(shape)}"
-        )
-    if num_z < 1:
-        raise InputError(f"num_z: must be at least 1. Received: {num_z}")
-    for label in labels:
-        if label not in scenes.LABELS:
-            raise InputError(
-                f"labels: must be among {', '.join(scenes.LABELS)}. "
-                f"Received: {label!r}"
-            )
 
 
 def _crop(image: np.ndarray) -> np.ndarray:

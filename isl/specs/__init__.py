@@ -1,1 +1,27 @@
 """Which wells, planes and labels exist (standard library only)."""
+
+from isl.specs.dataset_spec import (
+    MODALITIES,
+    NEURITE,
+    NEURITE_PARTS,
+    PUBLISHED_LABELS,
+    DatasetSpec,
+    WellSpec,
+    list_splits,
+    load_dataset_spec,
+    select_wells,
+)
+from isl.specs.region import Region
+
+__all__ = [
+    "MODALITIES",
+    "NEURITE",
+    "NEURITE_PARTS",
+    "PUBLISHED_LABELS",
+    "DatasetSpec",
+    "Region",
+    "WellSpec",
+    "list_splits",
+    "load_dataset_spec",
+    "select_wells",
+]

@@ -1,0 +1,156 @@
+"""Tables of metrics: `metrics.csv` for people, `metrics.json` for programs."""
+
+import csv
+import dataclasses
+import io
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from isl import files
+from isl.errors import InputError
+
+POOLED = "pooled"
+COLUMNS = ("condition", "well", "label", "metric", "value", "count")
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricRow:
+    """One number.
+
+    Attributes:
+        condition: Condition of the data set; may be empty.
+        well: Name of the well, or `POOLED` for all wells together.
+        label: The label, such as DAPI_CONFOCAL.
+        metric: Name of the metric, such as pearson.
+        value: The number; None if it is undefined.
+        count: Number of pixels (or objects) it rests on.
+    """
+
+    condition: str
+    well: str
+    label: str
+    metric: str
+    value: float | None
+    count: int
+
+
+def write_metrics(
+    output_dir: str | os.PathLike,
+    rows: Iterable[MetricRow],
+    run: Mapping[str, Any],
+) -> None:
+    """Writes `metrics.csv` and `metrics.json`.
+
+    The CSV has the columns `COLUMNS`; an undefined value is an empty cell.
+    The JSON is {"run": ..., "metrics": {condition: {well: {label: {metric:
+    {"value": ..., "count": ...}}}}}}; an undefined value is null.
+
+    Args:
+        output_dir: Folder of both files.
+        rows: The numbers, in the order to be written.
+        run: How they were made (model, commit, command, ...), for the JSON.
+
+    Raises:
+        ValueError: If a value is not finite or a row occurs twice.
+    """
+    rows = tuple(rows)
+    nested = _nested(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        value = "" if row.value is None else repr(float(row.value))
+        writer.writerow(
+            (row.condition, row.well, row.label, row.metric, value, row.count)
+        )
+    output_dir = pathlib.Path(output_dir)
+    files.write_text(output_dir / "metrics.csv", text.getvalue())
+    files.write_json(
+        output_dir / "metrics.json", {"run": dict(run), "metrics": nested}
+    )
+
+
+def read_metrics_csv(path: str | os.PathLike) -> tuple[MetricRow, ...]:
+    """Reads the rows of a `metrics.csv`, in order.
+
+    Raises:
+        InputError: If the file cannot be read or is not such a table.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read. {error}") from error
+    reader = csv.reader(io.StringIO(text))
+    header = tuple(next(reader, ()))
+    if header != COLUMNS:
+        raise InputError(
+            f"{path}: must have the columns {','.join(COLUMNS)}. "
+            f"Received: {','.join(header)!r}"
+        )
+    return tuple(_parse(path, reader.line_num, line) for line in reader)
+
+
+def read_metrics_json(
+    path: str | os.PathLike,
+) -> tuple[tuple[MetricRow, ...], dict[str, Any]]:
+    """Reads the rows and the `run` dictionary of a `metrics.json`.
+
+    Raises:
+        InputError: If the file cannot be read or is not such a table.
+    """
+    content = files.read_json(path)
+    try:
+        rows = tuple(
+            MetricRow(
+                condition, well, label, metric, cell["value"], cell["count"]
+            )
+            for condition, of_condition in content["metrics"].items()
+            for well, of_well in of_condition.items()
+            for label, of_label in of_well.items()
+            for metric, cell in of_label.items()
+        )
+        return rows, dict(content["run"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: must hold metrics by condition, well and label, and "
+            f"`run`. Received: {type(error).__name__} {error}"
+        ) from error
+
+
+def _nested(rows: tuple[MetricRow, ...]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for row in rows:
+        if row.value is not None and not math.isfinite(row.value):
+            raise ValueError(
+                f"value must be finite, or None if undefined. Received: {row}"
+            )
+        of_well = nested.setdefault(row.condition, {}).setdefault(row.well, {})
+        of_label = of_well.setdefault(row.label, {})
+        if row.metric in of_label:
+            raise ValueError(f"Every row must occur once. Received: {row}")
+        value = None if row.value is None else float(row.value)
+        of_label[row.metric] = {"value": value, "count": int(row.count)}
+    return nested
+
+
+def _parse(
+    path: str | os.PathLike, line_number: int, line: list[str]
+) -> MetricRow:
+    try:
+        condition, well, label, metric, value, count = line
+        return MetricRow(
+            condition,
+            well,
+            label,
+            metric,
+            float(value) if value else None,
+            int(count),
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{path}: line {line_number} must be {','.join(COLUMNS)}. "
+            f"Received: {','.join(line)!r}"
+        ) from error

@@ -1,0 +1,143 @@
+"""Planes: two-dimensional images that are read by region."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from isl.errors import InputError
+
+
+class Plane(Protocol):
+    """One image of one focal position or one label.
+
+    Attributes:
+        shape: Rows and columns.
+        path: The file, for messages.
+        dtype: Of what `read` returns: uint16 (0 to 65535 stand for
+            intensities 0 to 1), or what a TIFF holds besides.
+    """
+
+    shape: tuple[int, int]
+    path: str
+    dtype: np.dtype
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Returns a region, [row, column], that must not be written to.
+
+        Raises:
+            InputError: If the file cannot be decoded.
+            ValueError: If the region has a step or reaches outside.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanPlane:
+    """The mean of planes, rounded half up."""
+
+    parts: tuple[Plane, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.parts[0].shape
+
+    @property
+    def path(self) -> str:
+        """The file of the first part."""
+        return self.parts[0].path
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As the first part."""
+        return self.parts[0].dtype
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Returns a region, uint16, [row, column]."""
+        count = len(self.parts)
+        total = sum(
+            part.read(rows, columns).astype(np.uint32) for part in self.parts
+        )
+        return ((2 * total + count) // (2 * count)).astype(np.uint16)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaximumPlane:
+    """The maximum of planes: the projection of a label along z."""
+
+    parts: tuple[Plane, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.parts[0].shape
+
+    @property
+    def path(self) -> str:
+        """The file of the first part."""
+        return self.parts[0].path
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As the first part."""
+        return self.parts[0].dtype
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Returns a region, [row, column]."""
+        image = self.parts[0].read(rows, columns)
+        for part in self.parts[1:]:
+            image = np.maximum(image, part.read(rows, columns))
+        return image
+
+
+def check_same_size(planes: Iterable[Plane]) -> None:
+    """Checks that planes have one size.
+
+    Raises:
+        InputError: If a plane differs from the first; names both files.
+    """
+    first = None
+    for plane in planes:
+        first = first or plane
+        if plane.shape != first.shape:
+            raise InputError(
+                f"{plane.path}: must have the size of {first.path}, "
+                f"{format_shape(first.shape)}. "
+                f"Received: {format_shape(plane.shape)}."
+            )
+
+
+def check_region(
+    shape: tuple[int, int], rows: slice, columns: slice
+) -> tuple[slice, slice]:
+    """Fills in open ends of a region and checks that it lies inside.
+
+    Args:
+        shape: Rows and columns of the image.
+        rows: Rows to read; a step is not allowed.
+        columns: Likewise.
+
+    Raises:
+        ValueError: If the region has a step or reaches outside.
+    """
+    filled = []
+    for name, span, size in (
+        ("rows", rows, shape[0]),
+        ("columns", columns, shape[1]),
+    ):
+        first = 0 if span.start is None else int(span.start)
+        end = size if span.stop is None else int(span.stop)
+        if span.step not in (None, 1) or not 0 <= first <= end <= size:
+            raise ValueError(
+                f"{name} must lie inside 0-{size}, without a step. "
+                f"Received: {span}."
+            )
+        filled.append(slice(first, end))
+    return filled[0], filled[1]
+
+
+def format_shape(shape: tuple[int, int]) -> str:
+    """Returns a size as text for messages."""
+    return f"{shape[0]} rows x {shape[1]} columns"

@@ -1,0 +1,273 @@
+"""DatasetSpec: which wells, planes and labels exist, and the split.
+
+A spec is a JSON file, for example `data_specs/condition_b_sample.json`:
+
+    {
+      "name": "condition_b_sample",
+      "condition": "B",
+      "modality": "PHASE_CONTRAST",
+      "num_z": 13,
+      "labels": ["DAPI_CONFOCAL", "MAP2_CONFOCAL", "NFH_CONFOCAL"],
+      "pixel_size_um": null,
+      "wells": [
+        {
+          "name": "A4",
+          "path": "condition_b_sample",
+          "splits": {"train": {"columns": [0, 704]},
+                     "test": {"columns": [704, 1024]}}
+        }
+      ]
+    }
+
+All paths are relative to an `image_root` that the caller supplies, so a spec
+does not change when the images move.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from isl.errors import InputError
+from isl.files import read_json
+from isl.specs import checks
+from isl.specs.region import Region
+
+MODALITIES = ("BRIGHTFIELD", "PHASE_CONTRAST", "DIC")
+
+# Original: launch.py, the target channels. A dataset may have others.
+PUBLISHED_LABELS = (
+    "DAPI_CONFOCAL",
+    "DAPI_WIDEFIELD",
+    "CELLMASK_CONFOCAL",
+    "TUJ1_WIDEFIELD",
+    "NFH_CONFOCAL",
+    "MAP2_CONFOCAL",
+    "ISLET_WIDEFIELD",
+    "DEAD_CONFOCAL",
+)
+
+# Original: data_provider.py. A label that is the mean of two others.
+NEURITE = "NEURITE_CONFOCAL"
+NEURITE_PARTS = ("MAP2_CONFOCAL", "NFH_CONFOCAL")
+
+
+@dataclasses.dataclass(frozen=True)
+class WellSpec:
+    """One well (or field of view).
+
+    Attributes:
+        name: Unique in the dataset. Where planes or labels are found by their
+            published names, the well as those names spell it.
+        path: A folder of planes, or an OME-TIFF; relative to `image_root`.
+        splits: Split name to the part of the well that belongs to it.
+        planes: Single-plane files in z order, relative to the folder; None
+            to find them by their published names.
+        labels: Label to its file, likewise. A well that lacks a label of the
+            dataset says so by listing those that it has.
+    """
+
+    name: str
+    path: str
+    splits: Mapping[str, Region]
+    planes: tuple[str, ...] | None = None
+    labels: Mapping[str, str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the well as it stands in JSON."""
+        value = {
+            "name": self.name,
+            "path": self.path,
+            "splits": {k: r.to_dict() for k, r in self.splits.items()},
+        }
+        if self.planes is not None:
+            value["planes"] = list(self.planes)
+        if self.labels is not None:
+            value["labels"] = dict(self.labels)
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """A set of wells of one condition.
+
+    Attributes:
+        name: Name of the dataset.
+        condition: Name of the condition, such as `B`.
+        modality: One of `MODALITIES`; None to take what the files say.
+        num_z: Planes of every z-stack; None if not known in advance.
+        labels: Labels of the dataset, in the order of the network's heads.
+        pixel_size_um: Side of a pixel in micrometres, or None if unknown.
+        wells: The wells that are listed one by one.
+        well_folders: Split name to folders in the published naming; every
+            well found there belongs to that split.
+        facts: Name to `{"value": ..., "source": ...}`; the source says where
+            the value was read. Marks that start with `U-` are unverified and
+            are never to be printed as the paper's.
+        licence: Licence of the images, or None.
+        citation: Whom to cite, or None.
+    """
+
+    name: str
+    condition: str
+    modality: str | None
+    num_z: int | None
+    labels: tuple[str, ...]
+    pixel_size_um: float | None = None
+    wells: tuple[WellSpec, ...] = ()
+    well_folders: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str | None = None
+    citation: str | None = None
+
+    @classmethod
+    def from_dict(cls, value: Any, source: str = "spec") -> "DatasetSpec":
+        """Builds a spec from the contents of its JSON file.
+
+        Args:
+            value: The parsed JSON.
+            source: What error messages call it, usually the path.
+
+        Raises:
+            InputError: If a key is unknown, missing or has a wrong value.
+        """
+        return _parse_spec(checks.Item(value, source))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the spec as JSON; `from_dict` reads it back unchanged."""
+        fields = dataclasses.fields(self)
+        value = {field.name: getattr(self, field.name) for field in fields}
+        value["labels"] = list(self.labels)
+        value["wells"] = [well.to_dict() for well in self.wells]
+        value["well_folders"] = {
+            split: list(folders) for split, folders in self.well_folders.items()
+        }
+        value["facts"] = dict(self.facts)
+        return value
+
+
+def load_dataset_spec(path: str | os.PathLike) -> DatasetSpec:
+    """Reads and validates a spec.
+
+    Raises:
+        InputError: If the file cannot be read or breaks a rule; the message
+            names the file, the key and the value.
+    """
+    return DatasetSpec.from_dict(read_json(path), str(path))
+
+
+def list_splits(spec: DatasetSpec) -> tuple[str, ...]:
+    """Returns the names of all splits, in the order of their appearance."""
+    names = [split for well in spec.wells for split in well.splits]
+    return tuple(dict.fromkeys([*names, *spec.well_folders]))
+
+
+def select_wells(spec: DatasetSpec, split: str) -> tuple[WellSpec, ...]:
+    """Returns the listed wells that have a part in a split.
+
+    Wells that are found by `well_folders` are not among them: see
+    `isl.images.find_wells`.
+
+    Raises:
+        InputError: If no well and no folder has this split.
+    """
+    if split not in list_splits(spec):
+        raise InputError(
+            f"{spec.name}: split must be one of "
+            f"{', '.join(list_splits(spec))}. Received: {split!r}."
+        )
+    return tuple(well for well in spec.wells if split in well.splits)
+
+
+def _parse_spec(item: checks.Item) -> DatasetSpec:
+    item.check_keys(
+        required=("name", "condition", "labels"),
+        allowed=[field.name for field in dataclasses.fields(DatasetSpec)],
+    )
+    labels = item.get("labels").names(checks.LABEL)
+    num_z = item.get("num_z").optional(checks.Item.positive_integer)
+    wells = tuple(
+        _parse_well(well, labels, num_z) for well in item.get("wells").items()
+    )
+    names = [well.name for well in wells]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            item.get("wells").at(index).get("name").fail(
+                "must differ from the names of the other wells"
+            )
+    well_folders = {
+        split.text(): tuple(folder.relative_path() for folder in folders)
+        for split, folders in item.get("well_folders").lists_by_key()
+    }
+    if not wells and not well_folders:
+        item.get("wells").fail("must list a well where there are no folders")
+    return DatasetSpec(
+        name=item.get("name").text(),
+        condition=item.get("condition").text(),
+        modality=item.get("modality").optional(
+            lambda value: value.one_of(MODALITIES)
+        ),
+        num_z=num_z,
+        labels=labels,
+        pixel_size_um=item.get("pixel_size_um").optional(
+            checks.Item.positive_number
+        ),
+        wells=wells,
+        well_folders=well_folders,
+        facts=_parse_facts(item.get("facts")),
+        licence=item.get("licence").optional(checks.Item.text),
+        citation=item.get("citation").optional(checks.Item.text),
+    )
+
+
+def _parse_well(
+    item: checks.Item, labels: tuple[str, ...], num_z: int | None
+) -> WellSpec:
+    item.check_keys(
+        required=("name", "path", "splits"),
+        allowed=("name", "path", "splits", "planes", "labels"),
+    )
+    planes = item.get("planes").optional(checks.Item.relative_paths)
+    if planes is not None and num_z is not None and len(planes) != num_z:
+        item.get("planes").fail(f"must list num_z = {num_z} files")
+    files = None
+    if item.get("labels").value is not None:
+        files = {}
+        known = labels + (NEURITE_PARTS if NEURITE in labels else ())
+        for key, value in item.get("labels").pairs():
+            files[key.one_of(known)] = value.relative_path()
+    splits = {
+        key.text(): _parse_region(value)
+        for key, value in item.get("splits").pairs()
+    }
+    if not splits:
+        item.get("splits").fail("must name at least one split")
+    return WellSpec(
+        name=item.get("name").text(),
+        path=item.get("path").relative_path(),
+        splits=splits,
+        planes=planes,
+        labels=files,
+    )
+
+
+def _parse_region(item: checks.Item) -> Region:
+    item.check_keys(required=(), allowed=("rows", "columns"))
+    return Region(
+        rows=item.get("rows").optional(checks.Item.span),
+        columns=item.get("columns").optional(checks.Item.span),
+    )
+
+
+def _parse_facts(item: checks.Item) -> dict[str, Any]:
+    facts = {}
+    for key, fact in item.pairs():
+        fact.check_keys(
+            required=("value", "source"), allowed=("value", "source", "note")
+        )
+        if fact.get("value").value is not None:
+            fact.get("source").text()
+        facts[key.text()] = fact.value
+    return facts
