@@ -23,6 +23,7 @@ from isl.images.published_png import (
     parse_published_name,
 )
 from isl.images.well import Well
+from isl.images.z_selection import choose_planes
 
 __all__ = [
     "MaximumPlane",
@@ -36,6 +37,7 @@ __all__ = [
     "TileSink",
     "Well",
     "check_tiff_suffix",
+    "choose_planes",
     "find_wells",
     "list_published_wells",
     "open_image",
