@@ -1,0 +1,96 @@
+r"""Trains the network on one or more data sets.
+
+    python experiments/train.py --preset=fast \
+        --data_specs=data_specs/condition_b_sample.json \
+        --image_root=../shared/data --workdir=runs/condition_b
+
+Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
+resumes a run that was stopped. README.md tells how long it takes and what
+comes out.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from isl.command_line import run
+from isl.network.architecture import with_width
+from isl.specs import load_dataset_spec
+from isl.training.config import PRESETS
+from isl.training.trainer import train
+
+_DATA_SPECS = flags.DEFINE_list(
+    "data_specs", None, "Data specs to train on.", required=True
+)
+_IMAGE_ROOT = flags.DEFINE_string(
+    "image_root",
+    None,
+    "Folder that the paths of the specs are relative to.",
+    required=True,
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run.", required=True
+)
+_PRESET = flags.DEFINE_enum(
+    "preset", "fast", sorted(PRESETS), "Settings to start from."
+)
+_LABELS = flags.DEFINE_list(
+    "labels", None, "Labels to train. Default: all of the specs."
+)
+_WIDTH = flags.DEFINE_integer(
+    "width", None, "Replaces the preset's width.", lower_bound=8
+)
+_REPLACED = {
+    name: define(name, None, f"Replaces the preset's {name}.")
+    for define, names in (
+        (
+            flags.DEFINE_integer,
+            (
+                "batch_size",
+                "num_steps",
+                "num_validation_crops",
+                "num_z",
+                "output_size",
+                "seed",
+                "steps_per_epoch",
+                "warmup_steps",
+            ),
+        ),
+        (
+            flags.DEFINE_float,
+            ("learning_rate", "max_minutes", "momentum"),
+        ),
+        (flags.DEFINE_string, ("loss", "train_split", "validation_split")),
+    )
+    for name in names
+}
+
+
+def main() -> None:
+    config = PRESETS[_PRESET.value]
+    replaced = {
+        name: flag.value
+        for name, flag in _REPLACED.items()
+        if flag.value is not None
+    }
+    if _LABELS.value:
+        replaced["labels"] = tuple(_LABELS.value)
+    if _WIDTH.value:
+        replaced["architecture"] = with_width(
+            config.architecture, _WIDTH.value
+        )
+    trainer = train(
+        dataclasses.replace(config, **replaced),
+        [load_dataset_spec(path) for path in _DATA_SPECS.value],
+        _IMAGE_ROOT.value,
+        _WORKDIR.value,
+        show_progress=True,
+    )
+    print(
+        f"{trainer.step} steps in {trainer.minutes:.1f} minutes: "
+        f"{trainer.workdir / 'model'}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,48 @@
+"""How a result was made: commit, versions, machine. Standard library only."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+_PACKAGES = ("isl", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def git_commit() -> str | None:
+    """Returns the commit of this source tree, or None outside a checkout.
+
+    "-dirty" is appended if tracked files differ from it.
+    """
+    folder = pathlib.Path(__file__).resolve().parent
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty"],
+            cwd=folder,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that matter."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance() -> dict[str, object]:
+    """Returns commit, versions and machine as JSON-serialisable values."""
+    return {
+        "git_commit": git_commit(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "num_cpus": os.cpu_count(),
+    }

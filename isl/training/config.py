@@ -1,0 +1,168 @@
+"""How a network is trained: one frozen table, and presets of it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from isl.errors import InputError
+from isl.network.architecture import CONCORDANCE, NARROW, TINY, Architecture
+from isl.network.losses import PIXEL_LOSSES
+
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the outcome of a training run, beside the data.
+
+    Attributes:
+        architecture: The network.
+        output_size: Rows and columns that a patch predicts, pixels:
+            `architecture.output_size` plus a multiple of its grid.
+        batch_size: Patches in a step.
+        num_steps: Steps of the whole run.
+        steps_per_epoch: Steps between two validations, log rows and
+            checkpoints. The learning rate changes between epochs.
+        learning_rate: Of Adam, at its highest.
+        schedule: "constant", or "cosine": falls to zero over the run.
+        warmup_steps: The learning rate rises linearly over these.
+        momentum: Of the batch normalisation's moving statistics.
+        loss: A name of `PIXEL_LOSSES`.
+        include_autoencoding: Adds heads that predict the input planes.
+        initialise_head_biases: Starts each head at the histogram of its
+            label instead of at a uniform guess.
+        num_validation_crops: Fixed patches that are scored every epoch.
+        num_z: Planes of the network; None: of the first data set.
+        labels: Labels to train; None: all of the data sets.
+        train_split: Split to train on.
+        validation_split: Split of the validation crops; a data set without
+            it is validated on `train_split`.
+        seed: Of weights, crops and augmentation.
+        max_minutes: The run ends after these minutes of training, whatever
+            `num_steps`; the schedule then follows the clock. None: no limit.
+    """
+
+    architecture: Architecture
+    output_size: int
+    batch_size: int
+    num_steps: int
+    steps_per_epoch: int
+    learning_rate: float
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    momentum: float = 0.999
+    loss: str = "cross_entropy"
+    include_autoencoding: bool = False
+    initialise_head_biases: bool = False
+    num_validation_crops: int = 8
+    num_z: int | None = None
+    labels: tuple[str, ...] | None = None
+    train_split: str = "train"
+    validation_split: str = "validation"
+    seed: int = 0
+    max_minutes: float | None = None
+
+    @property
+    def input_size(self) -> int:
+        """Rows and columns of a patch, pixels."""
+        return self.output_size + 2 * self.architecture.margin
+
+    def check(self) -> None:
+        """Raises InputError if a value cannot be used."""
+        if not self.architecture.is_output_size(self.output_size):
+            raise InputError(
+                f"output_size must be {self.architecture.output_size} plus a "
+                f"multiple of {self.architecture.grid}. Received: "
+                f"{self.output_size}"
+            )
+        for name, choices in (("schedule", SCHEDULES), ("loss", PIXEL_LOSSES)):
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} must be one of {', '.join(choices)}. "
+                    f"Received: {getattr(self, name)}"
+                )
+        for name in ("batch_size", "num_steps", "steps_per_epoch"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} must be at least 1. Received: "
+                    f"{getattr(self, name)}"
+                )
+        if not self.learning_rate > 0:
+            raise InputError(
+                f"learning_rate must be positive. Received: "
+                f"{self.learning_rate}"
+            )
+
+    def learning_rate_at(self, step: int, progress: float) -> float:
+        """Learning rate of an epoch.
+
+        Args:
+            step: Its first step.
+            progress: Share of the run that is over, in [0, 1].
+        """
+        rate = self.learning_rate
+        if self.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        if step < self.warmup_steps:
+            rate *= (step + self.steps_per_epoch) / (
+                self.warmup_steps + self.steps_per_epoch
+            )
+        return rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON-serialisable values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """Inverse of `to_dict`."""
+        values = dict(values)
+        values["architecture"] = Architecture.from_dict(values["architecture"])
+        if values["labels"] is not None:
+            values["labels"] = tuple(values["labels"])
+        return cls(**values)
+
+
+# The original's settings (isl/launch.py): batches of 16 patches of 250 x 250,
+# Adam at 1e-4, heads for the input planes too, 984,658 steps of the published
+# checkpoint. Its patches are 4 neighbours from each of several 520 x 520
+# crops; ours are drawn one by one (BUILD_NOTES D8).
+PAPER = TrainConfig(
+    architecture=CONCORDANCE,
+    output_size=8,
+    batch_size=16,
+    num_steps=984_658,
+    steps_per_epoch=1000,
+    learning_rate=1e-4,
+    include_autoencoding=True,
+)
+
+# The best that two CPU cores did within an hour (BUILD_NOTES D20).
+FAST = TrainConfig(
+    architecture=NARROW,
+    output_size=136,
+    batch_size=1,
+    num_steps=1_500,
+    steps_per_epoch=50,
+    learning_rate=2e-3,
+    schedule="cosine",
+    warmup_steps=100,
+    momentum=0.97,
+    initialise_head_biases=True,
+)
+
+# Two small towers, for tests and the demo: minutes on two CPU cores.
+TINY_PRESET = TrainConfig(
+    architecture=TINY,
+    output_size=72,
+    batch_size=4,
+    num_steps=400,
+    steps_per_epoch=50,
+    learning_rate=3e-3,
+    schedule="cosine",
+    momentum=0.97,
+    initialise_head_biases=True,
+)
+
+PRESETS = {"paper": PAPER, "fast": FAST, "tiny": TINY_PRESET}

@@ -1,0 +1,237 @@
+"""Patches at random places of random wells, as batches for the device.
+
+Patches travel as uint16: the network scales them (`PlanesToInput`), the
+losses find the bins. A batch is a function of (seed, step) alone, so that a
+run that was stopped goes on as if it had not been.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from isl.errors import InputError
+from isl.images import Well, choose_planes
+from isl.network.model import autoencoding_head_name
+
+# Streams of random numbers that must not meet those of the steps.
+VALIDATION_STREAM = 2**62
+HISTOGRAM_STREAM = 2**62 + 1
+
+Batch = tuple[dict, dict, dict]
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSource:
+    """The part of a well that patches come from.
+
+    Attributes:
+        well: The well.
+        rows: Rows whose labels may be used.
+        columns: Columns whose labels may be used.
+    """
+
+    well: Well
+    rows: slice
+    columns: slice
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """One patch, before it becomes part of a batch.
+
+    Attributes:
+        planes: uint16, [row, column, z], label region plus margin.
+        labels: Label to uint16, [row, column]; missing labels are absent.
+    """
+
+    planes: np.ndarray
+    labels: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSampler:
+    """Draws patches.
+
+    Attributes:
+        sources: Where patches come from; each is as likely.
+        labels: Labels of a batch, in order.
+        num_z: Planes of a patch.
+        output_size: Rows and columns with labels, pixels.
+        margin: Pixels of context on each side.
+        include_autoencoding: Whether planes are targets too.
+        augment: Whether patches are flipped and turned.
+    """
+
+    sources: tuple[CropSource, ...]
+    labels: tuple[str, ...]
+    num_z: int
+    output_size: int
+    margin: int
+    include_autoencoding: bool = False
+    augment: bool = True
+
+    def check(self) -> None:
+        """Raises InputError if a patch cannot be drawn somewhere."""
+        field_of_view = self.output_size + 2 * self.margin
+        for source in self.sources:
+            well = source.well
+            size = (
+                source.rows.stop - source.rows.start,
+                source.columns.stop - source.columns.start,
+            )
+            if min(size) < self.output_size:
+                raise InputError(
+                    f"{well.planes[0].path}: the part of well {well.name} to "
+                    f"draw patches from must be at least {self.output_size} x "
+                    f"{self.output_size} pixels (output_size). Received: "
+                    f"{size[0]} x {size[1]}"
+                )
+            if min(well.shape) < self.margin + 1:
+                raise InputError(
+                    f"{well.planes[0].path}: well {well.name} must not be "
+                    f"smaller than half the field of view ({field_of_view} "
+                    f"pixels). Received: {well.shape[0]} x {well.shape[1]}"
+                )
+
+    def batch(self, seed: int, step: int, batch_size: int) -> Batch:
+        """Draws a batch.
+
+        Args:
+            seed: Of the run.
+            step: Number of the step.
+            batch_size: Patches.
+
+        Returns:
+            Inputs `{"planes": uint16 [batch, row, column, z], "presence":
+            float32 [batch, z]}`, targets head -> uint16 [batch, row, column]
+            and weights head -> float32 [batch], 0 where the label is missing.
+        """
+        generator = np.random.default_rng([seed, step])
+        return self.collate([self.draw(generator) for _ in range(batch_size)])
+
+    def draw(self, generator: np.random.Generator) -> Crop:
+        """Draws one patch."""
+        source = self.sources[generator.integers(len(self.sources))]
+        size = self.output_size
+        row = int(
+            generator.integers(
+                source.rows.start, source.rows.stop - size, endpoint=True
+            )
+        )
+        column = int(
+            generator.integers(
+                source.columns.start, source.columns.stop - size, endpoint=True
+            )
+        )
+        crop = self.read(source.well, row, column)
+        if not self.augment:
+            return crop
+        turns = int(generator.integers(4))
+        flip = bool(generator.integers(2))
+        return Crop(
+            turn_and_flip(crop.planes, turns, flip),
+            {
+                label: turn_and_flip(image, turns, flip)
+                for label, image in crop.labels.items()
+            },
+        )
+
+    def read(self, well: Well, row: int, column: int) -> Crop:
+        """Reads the patch whose labels begin at (row, column)."""
+        size = self.output_size
+        planes = well.read_planes_padded(
+            row - self.margin,
+            column - self.margin,
+            size + 2 * self.margin,
+            size + 2 * self.margin,
+        )
+        if well.num_z != self.num_z:
+            planes = planes[..., choose_planes(well.num_z, self.num_z)]
+        labels = {
+            label: well.read_label(
+                label, slice(row, row + size), slice(column, column + size)
+            )
+            for label in self.labels
+            if label in well.labels
+        }
+        return Crop(planes, labels)
+
+    def collate(self, crops: Sequence[Crop]) -> Batch:
+        """Joins patches into a batch; see `batch`."""
+        planes = np.stack([crop.planes for crop in crops])
+        presence = np.ones((len(crops), self.num_z), np.float32)
+        missing = np.zeros((self.output_size, self.output_size), np.uint16)
+        targets, weights = {}, {}
+        for label in self.labels:
+            targets[label] = np.stack(
+                [crop.labels.get(label, missing) for crop in crops]
+            )
+            weights[label] = np.array(
+                [label in crop.labels for crop in crops], np.float32
+            )
+        if self.include_autoencoding:
+            inner = slice(self.margin, self.margin + self.output_size)
+            for z in range(self.num_z):
+                name = autoencoding_head_name(z)
+                targets[name] = planes[:, inner, inner, z]
+                weights[name] = presence[:, z]
+        return {"planes": planes, "presence": presence}, targets, weights
+
+
+def turn_and_flip(image: np.ndarray, turns: int, flip: bool) -> np.ndarray:
+    """Turns by quarters, then flips left and right.
+
+    Args:
+        image: [row, column, ...], square.
+        turns: Quarter turns, counter-clockwise.
+        flip: Whether to flip.
+    """
+    image = np.rot90(image, turns)
+    return image[:, ::-1] if flip else image
+
+
+class CropDataset(keras.utils.PyDataset):
+    """The batches of one epoch, drawn in a thread while the device works."""
+
+    def __init__(
+        self, batch_of_step: Callable[[int], Batch], first: int, count: int
+    ):
+        """Holds the batches of steps first to first + count - 1."""
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.batch_of_step = batch_of_step
+        self.first = first
+        self.count = count
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return self.count
+
+    def __getitem__(self, index: int) -> Batch:
+        """Draws a batch."""
+        return self.batch_of_step(self.first + index)
+
+
+def target_histograms(
+    sampler: CropSampler, seed: int, num_crops: int = 64
+) -> dict[str, np.ndarray]:
+    """Counts the bins of the targets of some patches.
+
+    Args:
+        sampler: Draws the patches.
+        seed: Of the run.
+        num_crops: Patches to look at.
+
+    Returns:
+        Head to int64 counts, [bin]; all zero for a label that is missing.
+    """
+    counts: dict[str, np.ndarray] = {}
+    generator = np.random.default_rng([seed, HISTOGRAM_STREAM])
+    for _ in range(num_crops):
+        _, targets, weights = sampler.collate([sampler.draw(generator)])
+        for head, values in targets.items():
+            bins = np.bincount((values.ravel() + np.uint32(128)) // 257)
+            total = counts.setdefault(head, np.zeros(256, np.int64))
+            total[: bins.size] += bins * int(weights[head][0])
+    return counts
