@@ -76,9 +76,7 @@ def main() -> None:
     if _LABELS.value:
         replaced["labels"] = tuple(_LABELS.value)
     if _WIDTH.value:
-        replaced["architecture"] = with_width(
-            config.architecture, _WIDTH.value
-        )
+        replaced["architecture"] = with_width(config.architecture, _WIDTH.value)
     trainer = train(
         dataclasses.replace(config, **replaced),
         [load_dataset_spec(path) for path in _DATA_SPECS.value],

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 
@@ -17,3 +18,43 @@ def shared_data() -> pathlib.Path:
             f"no real images at {path}: set ISL_SHARED_DATA to their folder"
         )
     return path
+
+
+@pytest.fixture(scope="session")
+def golden_folder() -> pathlib.Path:
+    """Folder of the original's answers; the test is skipped without it."""
+    root = pathlib.Path(__file__).parents[1]
+    default = root.parent / "shared" / "data"
+    data = pathlib.Path(os.environ.get("ISL_SHARED_DATA", default))
+    path = data.parent / "golden" / "original_a"
+    if not path.is_dir():
+        pytest.skip(
+            f"no reference values at {path}: set ISL_SHARED_DATA to the "
+            f"folder of real images beside golden/"
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden(golden_folder) -> dict[str, np.ndarray]:
+    """Arrays of the original's answers; see the README beside them."""
+    with np.load(golden_folder / "golden_a.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="session")
+def golden_model_folder(golden_folder, tmp_path_factory) -> pathlib.Path:
+    """The original's checkpoint as a model folder."""
+    from isl.network import tf1_checkpoint
+
+    folder = tmp_path_factory.mktemp("golden") / "model"
+    tf1_checkpoint.convert(golden_folder / "checkpoint", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_model(golden_model_folder):
+    """The network of the original's checkpoint, from its model folder."""
+    from isl.network import model_folder
+
+    return model_folder.load_model(golden_model_folder)[0]

@@ -124,6 +124,4 @@ def add_scores(
     """
     for label, values in scores.items():
         predicted = np.rint(values[..., 0]).astype(np.int64)
-        totals[label].add(
-            true_bins(truth[label]), predicted, values[..., 1]
-        )
+        totals[label].add(true_bins(truth[label]), predicted, values[..., 1])

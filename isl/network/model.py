@@ -75,9 +75,7 @@ def build_body(
     """
     stem = _stem(inputs, architecture)
     outputs = []
-    for index, tower in enumerate(
-        plan_towers(architecture, inputs.shape[-1])
-    ):
+    for index, tower in enumerate(plan_towers(architecture, inputs.shape[-1])):
         x = _center_crop(
             stem,
             architecture.input_size,
@@ -129,9 +127,7 @@ def build_model(
     return keras.Model(inputs, outputs, name="isl")
 
 
-def with_raw_input(
-    model: keras.Model, heads: tuple[str, ...]
-) -> keras.Model:
+def with_raw_input(model: keras.Model, heads: tuple[str, ...]) -> keras.Model:
     """Wraps a network so that it takes raw planes and gives some heads.
 
     Args:
@@ -152,6 +148,4 @@ def with_raw_input(
     chosen = keras.Model(
         model.inputs, {name: model.output[name] for name in heads}
     )
-    return keras.Model(
-        {"planes": planes, "presence": presence}, chosen(pairs)
-    )
+    return keras.Model({"planes": planes, "presence": presence}, chosen(pairs))

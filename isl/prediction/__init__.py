@@ -1,1 +1,1 @@
-"""One image through the network in bounded memory."""
+"""Images in, label images out: tiles and the loop over them."""

@@ -62,7 +62,12 @@ class Monitor:
             first_step: Events of later steps, from a part of the run that
                 was lost, are hidden.
         """
-        self._writer = SummaryWriter(str(folder), purge_step=first_step + 1)
+        self._writer = SummaryWriter(
+            str(folder),
+            purge_step=first_step + 1,
+            # Two files of one second would have the same name.
+            filename_suffix=f".{first_step}",
+        )
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Shows the configuration as text."""
@@ -77,9 +82,7 @@ class Monitor:
             if value is not None:
                 self._writer.add_scalar(name, value, step)
 
-    def write_panels(
-        self, panels: Mapping[str, np.ndarray], step: int
-    ) -> None:
+    def write_panels(self, panels: Mapping[str, np.ndarray], step: int) -> None:
         """Shows error panels, float32 in [0, 1], [row, column, 3]."""
         for label, panel in panels.items():
             self._writer.add_image(

@@ -66,8 +66,7 @@ def resolve(config: TrainConfig, specs: Sequence[DatasetSpec]) -> TrainConfig:
     num_z = config.num_z or next((s.num_z for s in specs if s.num_z), None)
     if num_z is None:
         raise InputError(
-            f"{specs[0].name}: num_z must be known for training. Received: "
-            f"null"
+            f"{specs[0].name}: num_z must be known for training. Received: null"
         )
     return dataclasses.replace(config, labels=labels, num_z=num_z)
 
@@ -84,17 +83,33 @@ def _open_sampler(
         for well_spec, well in open_wells(spec, image_root, split):
             rows, columns = well_spec.splits[split].resolve(well.shape)
             sources.append(CropSource(well, rows, columns))
+    output_size = config.output_size
+    if not augment:
+        output_size = min(output_size, _largest_patch(config, sources))
     sampler = CropSampler(
         sources=tuple(sources),
         labels=config.labels,
         num_z=config.num_z,
-        output_size=config.output_size,
+        output_size=output_size,
         margin=config.architecture.margin,
         include_autoencoding=config.include_autoencoding,
         augment=augment,
     )
     sampler.check()
     return sampler
+
+
+def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
+    """Returns the largest patch that fits everywhere, pixels.
+
+    Validation regions may be narrower than the patches of training.
+    """
+    room = min(
+        min(s.rows.stop - s.rows.start, s.columns.stop - s.columns.start)
+        for s in sources
+    )
+    smallest, grid = config.architecture.output_size, config.architecture.grid
+    return max(smallest, room - (room - smallest) % grid)
 
 
 def _validation_splits(
@@ -271,9 +286,7 @@ class Trainer:
     def _train_epoch(self, bar: tqdm, log: Log, monitor: Monitor) -> None:
         started = time.monotonic()
         first = self.step
-        count = min(
-            self.config.steps_per_epoch, self.config.num_steps - first
-        )
+        count = min(self.config.steps_per_epoch, self.config.num_steps - first)
         rate = self.config.learning_rate_at(first, self._progress())
         self._trained.optimizer.learning_rate = rate
         history = self._trained.fit(

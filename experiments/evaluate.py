@@ -1,0 +1,117 @@
+r"""Judges a model, or stored predictions, against the truth.
+
+    python experiments/evaluate.py --model=runs/condition_b/model \
+        --data_specs=data_specs/condition_b_sample.json \
+        --image_root=../shared/data --split=test --output_dir=runs/evaluation
+
+Writes `metrics.csv`, `metrics.json`, a picture for each label and well, and
+`report.html`, and prints the pooled numbers.
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+
+from isl.command_line import run
+from isl.errors import InputError
+from isl.evaluation.tables import POOLED
+from isl.evaluation.wells import (
+    build_model_scorer,
+    metric_rows,
+    score_model,
+    score_prediction,
+)
+from isl.figures.evaluation_output import write_evaluation
+from isl.images import open_wells
+from isl.network.model_folder import load_model
+from isl.provenance import git_commit, versions
+from isl.specs import Region, load_dataset_spec
+
+_MODEL = flags.DEFINE_string("model", None, "Model folder.")
+_PREDICTIONS = flags.DEFINE_string(
+    "predictions",
+    None,
+    "Instead of a model: an OME-TIFF by predict.py, or a folder with one "
+    "WELL.ome.tif for each well.",
+)
+_DATA_SPECS = flags.DEFINE_list(
+    "data_specs", None, "Data specs of the wells.", required=True
+)
+_IMAGE_ROOT = flags.DEFINE_string(
+    "image_root",
+    None,
+    "Folder that the paths of the specs are relative to.",
+    required=True,
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
+_REGION = flags.DEFINE_string(
+    "region",
+    None,
+    "Part of each well, as rows:columns (0-1024:704-1024); replaces the "
+    "part that belongs to the split.",
+)
+_LABELS = flags.DEFINE_list("labels", None, "Labels. Default: all.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder to write into.", required=True
+)
+
+
+def _prediction_path(well: str) -> str:
+    path = pathlib.Path(_PREDICTIONS.value)
+    return str(path / f"{well}.ome.tif" if path.is_dir() else path)
+
+
+def _scores():
+    if (_MODEL.value is None) == (_PREDICTIONS.value is None):
+        raise InputError(
+            f"--model or --predictions must be given, and not both. Received: "
+            f"{_MODEL.value} and {_PREDICTIONS.value}"
+        )
+    region = Region.parse(_REGION.value) if _REGION.value else None
+    specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
+    loaded = load_model(_MODEL.value) if _MODEL.value else None
+    for spec in specs:
+        labels = _LABELS.value or spec.labels
+        scorer = build_model_scorer(*loaded, labels) if loaded else None
+        for well_spec, well in open_wells(
+            spec, _IMAGE_ROOT.value, _SPLIT.value
+        ):
+            part = region or well_spec.splits[_SPLIT.value]
+            condition = spec.condition or spec.name
+            if scorer:
+                yield well, score_model(scorer, condition, well, part, True)
+            else:
+                path = _prediction_path(well_spec.name)
+                yield (
+                    well,
+                    score_prediction(path, condition, well, labels, part),
+                )
+
+
+def main() -> None:
+    scored = list(_scores())
+    output_dir = pathlib.Path(_OUTPUT_DIR.value)
+    write_evaluation(
+        output_dir,
+        scored,
+        title=f"In silico labeling: {_SPLIT.value} wells",
+        run={
+            "model": _MODEL.value or _PREDICTIONS.value,
+            "data": ", ".join(_DATA_SPECS.value),
+            "split": _SPLIT.value,
+            "region": _REGION.value or "as in the data spec",
+            "commit": git_commit() or "unknown",
+            "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
+            "command": " ".join(sys.argv),
+        },
+    )
+    for row in metric_rows(scores for _, scores in scored):
+        if row.well == POOLED:
+            value = "undefined" if row.value is None else f"{row.value:.4f}"
+            print(f"{row.condition} {row.label} {row.metric}: {value}")
+    print(f"report: {output_dir / 'report.html'}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,295 @@
+"""Predicts labels of a whole image, tile by tile, in bounded memory."""
+
+import concurrent.futures
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tqdm
+from keras import ops
+
+import isl
+from isl.errors import InputError
+from isl.images import Well, choose_planes, streamed_ome_tiff
+from isl.network import intensity_bins
+from isl.network.architecture import Architecture
+from isl.network.model import with_raw_input
+from isl.network.model_folder import ModelDescription
+from isl.prediction.tiles import Tile, Tiling
+
+
+class PixelStatistics(keras.layers.Layer):
+    """Statistics of the distribution of each pixel of a label."""
+
+    def __init__(self, names: tuple[str, ...], **kwargs):
+        """Computes the statistics `names`; see `intensity_bins`."""
+        super().__init__(**kwargs)
+        self.names = names
+
+    def call(self, logits):
+        """Maps [..., bin] to [..., statistic], float32 in [0, 1]."""
+        values = intensity_bins.statistics(logits, self.names)
+        # The entropy's epsilon and rounding may leave [0, 1] by 1e-7.
+        return ops.clip(values, 0.0, 1.0)
+
+    def compute_output_spec(self, logits):
+        """Shape of the statistics."""
+        shape = (*logits.shape[:-1], len(self.names))
+        return keras.KerasTensor(shape, "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A network together with what is asked of it.
+
+    Attributes:
+        model: From `planes`, uint16, [batch, row, column, z], and
+            `presence`, [batch, z], to float32 in [0, 1],
+            [batch, row, column, label * statistic].
+        architecture: The table of the network.
+        num_z: Input planes.
+        labels: The labels predicted.
+        statistics: Of the distribution of each pixel.
+    """
+
+    model: keras.Model
+    architecture: Architecture
+    num_z: int
+    labels: tuple[str, ...]
+    statistics: tuple[str, ...]
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """`LABEL:statistic` of each channel; statistics vary fastest."""
+        return tuple(
+            f"{label}:{statistic}"
+            for label in self.labels
+            for statistic in self.statistics
+        )
+
+
+def build_predictor(
+    model: keras.Model,
+    description: ModelDescription,
+    labels: Sequence[str] | None = None,
+    statistics: Sequence[str] = ("median",),
+) -> Predictor:
+    """Wraps a network so that only statistics leave the device.
+
+    Args:
+        model: From `isl.network.model_folder.load_model` or `build_model`;
+            weights are shared.
+        description: Of the model.
+        labels: Heads to evaluate, others cost nothing; `None` for all labels
+            of the model.
+        statistics: From `isl.network.intensity_bins.STATISTICS`, or
+            quantiles such as `q05`.
+
+    Raises:
+        InputError: If a label or a statistic is unknown, appears twice, or
+            there is none.
+    """
+    labels = tuple(description.labels if labels is None else labels)
+    statistics = tuple(statistics)
+    known = tuple(model.output)
+    _check_names("labels", labels, [n in known for n in labels], known)
+    _check_names(
+        "statistics",
+        statistics,
+        [intensity_bins.is_statistic(name) for name in statistics],
+        (*intensity_bins.STATISTICS, "quantiles q01 to q99"),
+    )
+    raw = with_raw_input(model, labels)
+    values = [
+        PixelStatistics(statistics, name=f"statistics_{label}")(
+            raw.output[label]
+        )
+        for label in labels
+    ]
+    return Predictor(
+        model=keras.Model(raw.input, ops.concatenate(values, axis=-1)),
+        architecture=description.architecture,
+        num_z=description.num_z,
+        labels=labels,
+        statistics=statistics,
+    )
+
+
+def _check_names(
+    flag: str, names: Sequence[str], valid: Sequence[bool], known: Sequence[str]
+) -> None:
+    for name, is_valid in zip(names, valid, strict=True):
+        if not is_valid:
+            raise InputError(
+                f"{flag}: must be from {', '.join(known)}. Received: {name!r}."
+            )
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"{flag}: must name one or more, each once. "
+            f"Received: {', '.join(names) or 'none'}."
+        )
+
+
+def select_planes(
+    num_z: int, well: Well, z_planes: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """Selects the planes of a stack that feed a model.
+
+    Args:
+        num_z: Planes that the model takes.
+        well: The stack.
+        z_planes: Indices of planes to take, from 0; `None` for all planes,
+            or, if the stack has another number, those of `choose_planes`.
+
+    Raises:
+        InputError: If `z_planes` are not `num_z` planes of the stack.
+    """
+    if z_planes is None:
+        return choose_planes(well.num_z, num_z)
+    if len(z_planes) != num_z or not all(0 <= z < well.num_z for z in z_planes):
+        raise InputError(
+            f"z_planes: must be {num_z} planes from 0 to {well.num_z - 1}, "
+            f"the planes of {well.planes[0].path}. "
+            f"Received: {','.join(map(str, z_planes))}."
+        )
+    return tuple(z_planes)
+
+
+def iter_tile_planes(
+    well: Well, tiling: Tiling, planes: Sequence[int]
+) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Reads the input of each tile while the caller uses the one before.
+
+    Args:
+        well: The image.
+        tiling: Its tiles.
+        planes: Planes to read, in the order in which the model takes them.
+
+    Yields:
+        A tile, and its planes: uint16, [row, column, z].
+    """
+    stack = dataclasses.replace(
+        well, planes=tuple(well.planes[z] for z in planes)
+    )
+
+    def read(tile: Tile) -> np.ndarray:
+        return stack.read_planes_padded(
+            tile.read_row, tile.read_column, *tiling.input_shape
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
+        following = executor.submit(read, tiling.tiles[0])
+        for index, tile in enumerate(tiling.tiles, start=1):
+            stack_of_tile = following.result()
+            if index < len(tiling.tiles):
+                following = executor.submit(read, tiling.tiles[index])
+            yield tile, stack_of_tile
+
+
+def iter_predictions(
+    predictor: Predictor,
+    well: Well,
+    tiling: Tiling,
+    planes: Sequence[int] | None = None,
+    show_progress: bool = False,
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Predicts an image tile by tile.
+
+    Memory holds two tiles of input and one of output, whatever the size of
+    the image (beside what the planes of `well` keep of their files).
+
+    Args:
+        predictor: The network and what is asked of it.
+        well: The image.
+        tiling: From `plan_tiles` for `predictor.architecture`.
+        planes: From `select_planes`, which is asked if this is `None`.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Yields:
+        Rows and columns of the image, and their prediction: float32 in
+        [0, 1], [label * statistic, row, column]. Each pixel comes once.
+
+    Raises:
+        InputError: If a file cannot be decoded.
+    """
+    if planes is None:
+        planes = select_planes(predictor.num_z, well)
+    presence = np.ones((1, predictor.num_z), np.float32)
+    inputs = iter_tile_planes(well, tiling, planes)
+    for tile, stack in tqdm.tqdm(
+        inputs,
+        "predict",
+        total=len(tiling.tiles),
+        unit="tile",
+        disable=not show_progress,
+    ):
+        values = predictor.model.predict_on_batch(
+            {"planes": stack[np.newaxis], "presence": presence}
+        )
+        cropped = np.moveaxis(values[0][tile.crop], -1, 0)
+        yield tile.rows, tile.columns, np.ascontiguousarray(cropped)
+
+
+def predict_to_ome_tiff(
+    path: str | os.PathLike,
+    predictor: Predictor,
+    well: Well,
+    tiling: Tiling,
+    planes: Sequence[int] | None = None,
+    model_name: str = "",
+    show_progress: bool = False,
+) -> None:
+    """Predicts an image into an OME-TIFF, axes CYX, float32 in [0, 1].
+
+    The channels are `predictor.channel_names`. The description of the image
+    is JSON that tells how it was made; its `origin` is the row and the column
+    of the image at which the prediction begins.
+
+    Args:
+        path: Output, with a TIFF suffix. Nothing appears there unless all of
+            it does.
+        predictor: See `iter_predictions`, likewise what follows.
+        well: The image.
+        tiling: From `plan_tiles`.
+        planes: From `select_planes`.
+        model_name: How the output names the model.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Raises:
+        InputError: If `path` has no TIFF suffix, or a file cannot be decoded.
+    """
+    if planes is None:
+        planes = select_planes(predictor.num_z, well)
+    annotations = {
+        "program": f"isl {isl.__version__}",
+        "model": model_name,
+        "labels": predictor.labels,
+        "statistics": predictor.statistics,
+        "z_planes": list(planes),
+        "num_z_of_input": well.num_z,
+        "origin": {"row": tiling.rows.start, "column": tiling.columns.start},
+        "padding": tiling.padding,
+        "stitching": "fast",
+        "tile_shape": tiling.tile_shape,
+    }
+    with streamed_ome_tiff(
+        path,
+        tiling.shape,
+        predictor.channel_names,
+        well.pixel_size_um,
+        annotations,
+    ) as sink:
+        for rows, columns, values in iter_predictions(
+            predictor, well, tiling, planes, show_progress
+        ):
+            sink.write(
+                _shifted(rows, tiling.rows.start),
+                _shifted(columns, tiling.columns.start),
+                values,
+            )
+
+
+def _shifted(span: slice, origin: int) -> slice:
+    return slice(span.start - origin, span.stop - origin)

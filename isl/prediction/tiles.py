@@ -1,0 +1,284 @@
+"""Divides an image into tiles that a network predicts one at a time.
+
+Index arithmetic only (standard library).
+
+A network with a coarsest scale of `grid` pixels (16 for the released one)
+gives a pixel the same value in two tiles only if their origins differ by a
+multiple of `grid`; otherwise its pooling has another phase, which is not an
+error but is a seam. So all tiles lie on one grid. Their size is
+`output_size + k * grid` (8 + 16k), so they step by the largest multiple of
+`grid` that is not larger, and what two tiles share is taken from the second.
+
+The grid begins at the first pixel that is predicted:
+
+*   padding "reflect": the first pixel of the image. Tiles read from `margin`
+    pixels before it on, and the image is mirrored at its edges.
+*   padding "none": the pixel at (margin, margin). An image of n rows gives
+    n - 2 * margin. A pixel at phase p of the grid depends on `input_size`
+    rows if p < output_size and on `input_size + grid` rows otherwise, so a
+    tile on the grid that reached over the edge would depend on rows that do
+    not exist in each of its last rows beyond the largest fitting size. These,
+    at most grid - 1 rows, come from a tile that ends at the edge instead, off
+    the grid. All others equal one pass over the largest part of the image
+    that one pass can take.
+
+Either way the value of a pixel depends neither on the size of the tiles nor
+on the region that is predicted.
+"""
+
+import dataclasses
+
+from isl.errors import InputError
+from isl.network.architecture import Architecture
+from isl.specs import Region
+
+PADDINGS = ("reflect", "none")
+
+# Larger tiles waste less context, but take more memory: 264 pixels take
+# 1.8 GB at the released width, and a pass over 1,024 pixels is no faster.
+DEFAULT_TILE_SIZE = 264
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One evaluation of the network.
+
+    Attributes:
+        read_row: First row of the input; may lie outside the image.
+        read_column: First column of the input; likewise.
+        rows: Where the output goes, in pixels of the image.
+        columns: Likewise.
+        crop: Rows and columns of the tile's output that go there.
+    """
+
+    read_row: int
+    read_column: int
+    rows: slice
+    columns: slice
+    crop: tuple[slice, slice]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiling:
+    """The tiles of one image, all of one size; each pixel is in one tile.
+
+    Attributes:
+        rows: The part of the image that is predicted, pixels.
+        columns: Likewise.
+        padding: One of `PADDINGS`.
+        tile_shape: Rows and columns of the output of the network.
+        input_shape: Rows and columns of its input.
+        tiles: The tiles, row by row.
+    """
+
+    rows: slice
+    columns: slice
+    padding: str
+    tile_shape: tuple[int, int]
+    input_shape: tuple[int, int]
+    tiles: tuple[Tile, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the prediction."""
+        return (
+            self.rows.stop - self.rows.start,
+            self.columns.stop - self.columns.start,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Span:
+    """A tile along one axis, in output pixels from the start of the grid."""
+
+    start: int  # Of the tile.
+    first: int  # Of what is taken from it.
+    end: int
+
+
+def plan_tiles(
+    architecture: Architecture,
+    shape: tuple[int, int],
+    region: Region | None = None,
+    padding: str = "reflect",
+    tile_size: int | None = None,
+    path: str = "image",
+) -> Tiling:
+    """Divides an image, or a region of it, into tiles.
+
+    Args:
+        architecture: The network.
+        shape: Rows and columns of the image.
+        region: The part to predict; `None` for all that `padding` allows.
+        padding: What lies outside the image: "reflect" for its mirror
+            image, "none" to predict only pixels whose field of view lies
+            inside.
+        tile_size: Rows and columns of the largest tile output, pixels;
+            `None` for about 264. Tiles are smaller if fewer pixels do, or
+            if the same number of smaller tiles does.
+        path: The image, for messages.
+
+    Raises:
+        InputError: If the image is smaller than the field of view, the
+            region reaches outside what can be predicted, or no network
+            output has this size.
+        ValueError: If `padding` is unknown.
+    """
+    if padding not in PADDINGS:
+        raise ValueError(
+            f"padding must be one of {PADDINGS}. Received: {padding!r}."
+        )
+    if tile_size is None:
+        tile_size = _default_tile_size(architecture)
+    _check_tile_size(architecture, tile_size)
+    size = architecture.input_size
+    if min(shape) < size:
+        raise InputError(
+            f"{path}: must be at least {size} rows x {size} columns, the "
+            f"model's field of view. "
+            f"Received: {shape[0]} rows x {shape[1]} columns."
+        )
+    anchor = 0 if padding == "reflect" else architecture.margin
+    rows, columns = _resolve(region or Region(), shape, anchor, padding, path)
+    num_rows, row_spans = _plan_axis(
+        architecture, rows, anchor, shape[0], tile_size
+    )
+    num_columns, column_spans = _plan_axis(
+        architecture, columns, anchor, shape[1], tile_size
+    )
+    margin = architecture.margin
+    return Tiling(
+        rows=rows,
+        columns=columns,
+        padding=padding,
+        tile_shape=(num_rows, num_columns),
+        input_shape=(num_rows + 2 * margin, num_columns + 2 * margin),
+        tiles=tuple(
+            _tile(row, column, anchor, margin)
+            for row in row_spans
+            for column in column_spans
+        ),
+    )
+
+
+def _smallest_tile_size(architecture: Architecture) -> int:
+    # Smaller ones leave gaps on the grid.
+    size, grid = architecture.output_size, architecture.grid
+    return size + _round_up(max(0, grid - size), grid)
+
+
+def _default_tile_size(architecture: Architecture) -> int:
+    smallest = _smallest_tile_size(architecture)
+    spare = max(0, DEFAULT_TILE_SIZE - smallest)
+    return smallest + _round_down(spare, architecture.grid)
+
+
+def _check_tile_size(architecture: Architecture, tile_size: int) -> None:
+    smallest = _smallest_tile_size(architecture)
+    if tile_size < smallest or not architecture.is_output_size(tile_size):
+        raise InputError(
+            f"tile_size: must be {smallest} plus a multiple of "
+            f"{architecture.grid}. Received: {tile_size}."
+        )
+
+
+def _resolve(
+    region: Region,
+    shape: tuple[int, int],
+    anchor: int,
+    padding: str,
+    path: str,
+) -> tuple[slice, slice]:
+    slices = []
+    for name, span, size in (
+        ("rows", region.rows, shape[0]),
+        ("columns", region.columns, shape[1]),
+    ):
+        first, end = span or (anchor, size - anchor)
+        if not anchor <= first < end <= size - anchor:
+            raise InputError(
+                f"{path}: region {name} must lie inside {anchor}-"
+                f"{size - anchor} with padding={padding}. "
+                f"Received: {first}-{end}."
+            )
+        slices.append(slice(first, end))
+    return slices[0], slices[1]
+
+
+def _plan_axis(
+    architecture: Architecture,
+    wanted: slice,
+    anchor: int,
+    image_size: int,
+    tile_size: int,
+) -> tuple[int, list[_Span]]:
+    """Returns the size of the tiles along one axis, and the tiles."""
+    grid = architecture.grid
+    first, end = wanted.start - anchor, wanted.stop - anchor
+    available = image_size - 2 * anchor
+    fit = available  # How far tiles on the grid may reach.
+    if anchor:
+        fit -= (available - architecture.output_size) % grid
+        tile_size = min(tile_size, fit)
+    spans = []
+    if first < fit:
+        end_on_grid = min(end, fit)
+        length = end_on_grid - _round_down(first, grid)
+        size = _balance(architecture, length, tile_size)
+        spans = _spans_on_grid(first, end_on_grid, size, grid)
+        first = end_on_grid
+    else:
+        length = min(available - first, tile_size)
+        size = _balance(architecture, length, tile_size)
+    while first < end:  # What tiles that end at the edge have to give.
+        start = available - _round_up(available - first, size)
+        stop = min(start + size, end)
+        spans.append(_Span(start, first, stop))
+        first = stop
+    return size, spans
+
+
+def _balance(architecture: Architecture, length: int, tile_size: int) -> int:
+    """Returns the smallest size of which no more tiles are needed."""
+    grid = architecture.grid
+    beyond = max(0, length - tile_size)
+    num_steps = beyond and -(-beyond // _round_down(tile_size, grid))
+    size = architecture.output_size
+    while num_steps * _round_down(size, grid) + size < length:
+        size += grid
+    return size
+
+
+def _spans_on_grid(first: int, end: int, size: int, grid: int) -> list[_Span]:
+    # The last tile is moved back, by steps of the grid, to overhang least.
+    last = max(0, _round_up(end - size, grid))
+    spans = []
+    while first < end:
+        start = min(_round_down(first, grid), last)
+        stop = start + size
+        if stop < end:
+            stop = start + _round_down(size, grid)
+        spans.append(_Span(start, first, min(stop, end)))
+        first = stop
+    return spans
+
+
+def _tile(row: _Span, column: _Span, anchor: int, margin: int) -> Tile:
+    return Tile(
+        read_row=row.start + anchor - margin,
+        read_column=column.start + anchor - margin,
+        rows=slice(row.first + anchor, row.end + anchor),
+        columns=slice(column.first + anchor, column.end + anchor),
+        crop=(
+            slice(row.first - row.start, row.end - row.start),
+            slice(column.first - column.start, column.end - column.start),
+        ),
+    )
+
+
+def _round_down(value: int, step: int) -> int:
+    return value // step * step
+
+
+def _round_up(value: int, step: int) -> int:
+    return -(-value // step) * step

@@ -1,0 +1,72 @@
+import dataclasses
+import json
+
+import pytest
+
+from isl.errors import InputError
+from isl.training.config import FAST, PAPER, PRESETS, TrainConfig
+from tests.tiny_runs import MICRO_CONFIG
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_presets_can_be_used(preset):
+    preset.check()
+
+
+def test_paper_preset_is_the_original():
+    # PAPER_FACTS.md section 4 [C: isl/launch.py].
+    assert (PAPER.output_size, PAPER.input_size) == (8, 250)
+    assert PAPER.batch_size == 16
+    assert PAPER.learning_rate == 1e-4
+    assert PAPER.learning_rate_at(984_657, 0.999) == 1e-4
+    assert PAPER.momentum == 0.999
+    assert PAPER.include_autoencoding
+    assert not PAPER.initialise_head_biases
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_json_round_trip(preset):
+    config = dataclasses.replace(preset, labels=("A", "B"))
+    text = json.dumps(config.to_dict())
+    assert TrainConfig.from_dict(json.loads(text)) == config
+
+
+@pytest.mark.parametrize("size", [0, 7, 9, 16, 71, 73, 80])
+def test_output_size_is_8_plus_16_k(size):
+    config = dataclasses.replace(FAST, output_size=size)
+    with pytest.raises(InputError, match=f"multiple of 16. Received: {size}"):
+        config.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("schedule", "linear"),
+        ("loss", "hinge"),
+        ("batch_size", 0),
+        ("num_steps", 0),
+        ("steps_per_epoch", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+    ],
+)
+def test_wrong_values_are_named(name, value):
+    with pytest.raises(InputError, match=f"{name} must.*Received: {value}"):
+        dataclasses.replace(MICRO_CONFIG, **{name: value}).check()
+
+
+def test_cosine_schedule_falls_to_zero():
+    config = dataclasses.replace(MICRO_CONFIG, schedule="cosine")
+    rates = [config.learning_rate_at(100, p / 4) for p in range(5)]
+    assert rates[0] == config.learning_rate
+    assert rates[2] == pytest.approx(config.learning_rate / 2)
+    assert rates[4] == pytest.approx(0)
+    assert sorted(rates, reverse=True) == rates
+
+
+def test_warmup_rises_to_the_full_rate():
+    config = dataclasses.replace(
+        MICRO_CONFIG, warmup_steps=8, steps_per_epoch=2
+    )
+    rates = [config.learning_rate_at(s, 0) for s in (0, 2, 4, 6, 8, 10)]
+    assert rates == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])

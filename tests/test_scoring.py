@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+
+from isl.evaluation.scoring import (
+    LabelScores,
+    add_scores,
+    build_scorer,
+    true_bins,
+)
+from isl.network.model import build_model
+from tests.tiny_runs import MICRO
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(MICRO, 2, ("A", "B"))
+
+
+def inputs(size=20, batch=1):
+    generator = np.random.default_rng(0)
+    planes = generator.integers(0, 65536, (batch, size, size, 2))
+    truth = generator.integers(0, 65536, (batch, size - 4, size - 4))
+    return {
+        "planes": planes.astype(np.uint16),
+        "presence": np.ones((batch, 2), np.float32),
+        "truth": {"A": truth.astype(np.uint16)},
+    }
+
+
+def naive_scores(model, batch):
+    """Median bin and NLL from the logits, in plain NumPy."""
+    pairs = np.ones((*batch["planes"].shape[:3], 4), np.float32)
+    pairs[..., ::2] = batch["planes"] / 65535
+    logits = np.asarray(model(pairs)["A"], np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
+    median = (np.cumsum(probabilities, -1) < 0.5).sum(-1)
+    bins = np.rint(batch["truth"]["A"] / 257).astype(int)
+    chosen = np.take_along_axis(probabilities, bins[..., None], -1)[..., 0]
+    return median, -np.log(chosen) / math.log(256)
+
+
+def test_scorer_gives_median_and_likelihood_of_each_pixel(model):
+    batch = inputs(batch=2)
+    scores = build_scorer(model, ("A",)).predict_on_batch(batch)
+    assert set(scores) == {"A"}
+    median, nll = naive_scores(model, batch)
+    np.testing.assert_allclose(scores["A"][..., 1], nll, atol=1e-5)
+    moved = np.rint(scores["A"][..., 0]) != median
+    assert moved.mean() < 1e-2  # Ties within rounding.
+
+
+def test_true_bins_round_to_the_nearest():
+    values = np.array([0, 128, 129, 385, 386, 65535], np.uint16)
+    np.testing.assert_array_equal(true_bins(values), [0, 0, 1, 1, 2, 255])
+
+
+def test_running_scores_are_those_of_all_pixels(model):
+    batch = inputs(batch=2)
+    scores = build_scorer(model, ("A",)).predict_on_batch(batch)
+    together, parts = {"A": LabelScores()}, {"A": LabelScores()}
+    add_scores(together, scores, batch["truth"])
+    for index in range(2):
+        other = {"A": LabelScores()}
+        add_scores(
+            other,
+            {"A": scores["A"][index]},
+            {"A": batch["truth"]["A"][index]},
+        )
+        parts["A"].merge(other["A"])
+    expected = together["A"].metrics()
+    assert expected["nll"] == pytest.approx(
+        float(scores["A"][..., 1].mean()), rel=1e-6
+    )
+    assert parts["A"].metrics() == pytest.approx(expected, rel=1e-12)
+
+
+def test_likelihood_is_undefined_without_distributions():
+    scores = LabelScores()
+    scores.add(np.array([1, 2]), np.array([1, 3]), None)
+    assert scores.metrics()["nll"] is None
+    assert scores.metrics()["bin_accuracy"] == 0.5

@@ -1,0 +1,186 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from isl.errors import InputError
+from isl.network.model_folder import load_model
+from isl.simulation.dataset import write_dataset
+from isl.training.trainer import Trainer, initialise_head_biases, train
+from tests.tiny_runs import MICRO, MICRO_CONFIG
+
+LABELS = ("DAPI_CONFOCAL", "DEAD_CONFOCAL")
+CONFIG = dataclasses.replace(MICRO_CONFIG, labels=LABELS)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three simulated wells: (spec, image root)."""
+    root = tmp_path_factory.mktemp("wells")
+    return write_dataset(root, 3, 48, 2, 0), root
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A run of 4 steps that was never interrupted."""
+    spec, root = data
+    return train(CONFIG, [spec], root, tmp_path_factory.mktemp("run"))
+
+
+def test_writes_what_the_contract_says(finished):
+    names = {path.name for path in finished.workdir.iterdir()}
+    assert names == {
+        "config.json",
+        "log.csv",
+        "model",
+        "tensorboard",
+        "checkpoint.weights.h5",
+    }
+    run = json.loads((finished.workdir / "config.json").read_text())
+    assert run["config"]["seed"] == 0
+    assert run["versions"]["keras"]
+
+
+def test_counts_steps_without_a_phantom(finished):
+    assert finished.step == 4
+
+
+def test_log_has_a_row_an_epoch(finished):
+    lines = (finished.workdir / "log.csv").read_text().splitlines()
+    header = lines[0].split(",")
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
+    for name in (
+        "learning_rate",
+        "labelled_pixels_per_second",
+        "DAPI_CONFOCAL_loss",
+        "validation_DEAD_CONFOCAL_pearson",
+        "validation_DEAD_CONFOCAL_nll",
+    ):
+        assert name in header
+    row = dict(zip(header, map(float, lines[-1].split(",")), strict=True))
+    mean = np.mean([row[f"{label}_loss"] for label in LABELS])
+    assert row["loss"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_resumed_run_has_the_same_weights(finished, data, tmp_path):
+    spec, root = data
+    half = dataclasses.replace(CONFIG, num_steps=2)
+    train(half, [spec], root, tmp_path)
+    # A row of an epoch whose checkpoint was lost in the kill.
+    log = tmp_path / "log.csv"
+    with log.open("a") as file:
+        file.write(log.read_text().splitlines()[-1].replace("2,", "3,", 1))
+    resumed = train(CONFIG, [spec], root, tmp_path)
+    assert resumed.step == 4
+    for one, other in zip(
+        finished.model.weights, resumed.model.weights, strict=True
+    ):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    steps = [line.split(",")[0] for line in log.read_text().splitlines()]
+    assert steps == ["step", "2", "4"]
+
+
+def test_saved_model_predicts_what_was_trained(finished):
+    model, description = load_model(finished.workdir / "model")
+    assert description.labels == LABELS
+    assert description.provenance["steps"] == 4
+    planes = np.random.default_rng(0).random((1, 20, 20, 4), np.float32)
+    expected = finished.model(planes)
+    for label, logits in model(planes).items():
+        np.testing.assert_array_equal(logits, expected[label])
+
+
+def test_finished_run_is_not_trained_again(finished, data):
+    spec, root = data
+    again = Trainer(CONFIG, [spec], root, finished.workdir)
+    before = [weight.numpy() for weight in again.model.weights]
+    again.train()
+    for one, other in zip(before, again.model.weights, strict=True):
+        np.testing.assert_array_equal(one, other.numpy())
+
+
+def test_other_settings_in_the_same_workdir_are_refused(finished, data):
+    spec, root = data
+    other = dataclasses.replace(CONFIG, learning_rate=0.5)
+    with pytest.raises(InputError, match="another learning_rate.*0.5"):
+        Trainer(other, [spec], root, finished.workdir)
+
+
+def test_broken_checkpoint_is_named(finished, data, tmp_path):
+    spec, root = data
+    (tmp_path / "checkpoint.weights.h5").write_bytes(b"broken")
+    with pytest.raises(InputError, match="checkpoint.weights.h5: must be"):
+        Trainer(CONFIG, [spec], root, tmp_path)
+
+
+def test_tensorboard_has_scalars_panels_and_text(finished):
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    events = accumulator.EventAccumulator(str(finished.workdir / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    for tag in (
+        "train/loss",
+        "train/DAPI_CONFOCAL_loss",
+        "validation/DAPI_CONFOCAL/pearson",
+        "validation/DAPI_CONFOCAL/nll",
+        "run/learning_rate",
+        "run/labelled_pixels_per_second",
+    ):
+        assert tag in tags["scalars"], tag
+    assert [event.step for event in events.Scalars("train/loss")] == [2, 4]
+    assert "validation/DAPI_CONFOCAL" in tags["images"]
+    assert "config/text_summary" in tags["tensors"]
+
+
+def test_max_minutes_ends_the_run(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(
+        CONFIG, num_steps=1000, max_minutes=1e-6, schedule="cosine"
+    )
+    assert train(config, [spec], root, tmp_path).step == 2
+
+
+def test_unknown_label_is_refused(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, labels=("GFP",))
+    with pytest.raises(InputError, match="labels must be among.*GFP"):
+        Trainer(config, [spec], root, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_patch_larger_than_a_well_is_refused(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, output_size=56)
+    with pytest.raises(InputError, match="at least 56 x 56"):
+        Trainer(config, [spec], root, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_autoencoding_heads_train(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, include_autoencoding=True, num_steps=1)
+    train(config, [spec], root, tmp_path)
+    header, values = (tmp_path / "log.csv").read_text().splitlines()
+    row = dict(
+        zip(header.split(","), map(float, values.split(",")), strict=True)
+    )
+    label_mean = np.mean([row[f"{label}_loss"] for label in LABELS])
+    input_mean = np.mean([row[f"input_z{z:02d}_loss"] for z in range(2)])
+    assert row["loss"] == pytest.approx(
+        0.5 * label_mean + 0.5 * input_mean, rel=1e-5
+    )
+
+
+def test_head_biases_start_at_the_histogram():
+    from isl.network.model import build_model
+
+    model = build_model(MICRO, 1, ("A",))
+    counts = np.zeros(256, np.int64)
+    counts[50] = 744
+    initialise_head_biases(model, {"A": counts})
+    bias = model.get_layer("A").bias.numpy()
+    np.testing.assert_allclose(np.exp(bias).sum(), 1, rtol=1e-5)
+    assert np.exp(bias[50]) == pytest.approx(745 / 1000, rel=1e-5)
