@@ -1,10 +1,13 @@
 """Fixtures shared by the tests."""
 
+import importlib.util
 import os
 import pathlib
 
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +61,33 @@ def golden_model(golden_model_folder):
     from isl.network import model_folder
 
     return model_folder.load_model(golden_model_folder)[0]
+
+
+@pytest.fixture(scope="module")
+def script(request):
+    """The script that SCRIPT of the test module names, as a module.
+
+    Its flags are forgotten afterwards: scripts share the names of flags.
+    """
+    name = request.module.SCRIPT
+    path = pathlib.Path(__file__).parents[1] / "experiments" / f"{name}.py"
+    before = set(flags.FLAGS)
+    definition = importlib.util.spec_from_file_location(f"{name}_script", path)
+    module = importlib.util.module_from_spec(definition)
+    definition.loader.exec_module(module)
+    flags.FLAGS.mark_as_parsed()
+    yield module
+    flags.FLAGS.unparse_flags()
+    for flag in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, flag)
+
+
+@pytest.fixture
+def run(script):
+    """Runs the script with flags, given as keyword arguments."""
+
+    def run_with(**values):
+        with flagsaver.as_parsed(**{k: str(v) for k, v in values.items()}):
+            script.main()
+
+    return run_with

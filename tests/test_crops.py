@@ -1,13 +1,14 @@
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 
 from isl.errors import InputError
 from isl.training.crops import (
-    CropDataset,
     CropSampler,
     CropSource,
+    iter_ahead,
     target_histograms,
     turn_and_flip,
 )
@@ -142,9 +143,27 @@ def test_well_too_small_to_mirror_is_refused():
         sampler(source(disks()), margin=64).check()
 
 
-def test_dataset_yields_consecutive_steps():
-    dataset = CropDataset(lambda step: step, first=5, count=3)
-    assert [dataset[i] for i in range(len(dataset))] == [5, 6, 7]
+def test_batches_come_in_order_and_one_ahead():
+    drawn = []
+
+    def draw(step):
+        drawn.append(step)
+        return step
+
+    batches = iter_ahead(draw, range(5, 8))
+    assert next(batches) == 5
+    time.sleep(0.1)
+    assert drawn == [5, 6]
+    assert list(batches) == [6, 7]
+    assert list(iter_ahead(draw, [])) == []
+
+
+def test_error_while_drawing_reaches_the_caller():
+    def draw(step):
+        raise InputError("broken file")
+
+    with pytest.raises(InputError, match="broken file"):
+        list(iter_ahead(draw, [0]))
 
 
 def test_histograms_count_bins_of_present_labels():

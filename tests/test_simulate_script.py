@@ -1,9 +1,7 @@
-import importlib.util
 import json
 import pathlib
 
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 
 from isl.errors import InputError
@@ -11,30 +9,7 @@ from isl.simulation import dataset
 from isl.specs.dataset_spec import load_dataset_spec
 
 ROOT = pathlib.Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def script():
-    """The script as a module. Its flags are forgotten afterwards."""
-    before = set(flags.FLAGS)
-    path = ROOT / "experiments" / "simulate.py"
-    definition = importlib.util.spec_from_file_location("simulate_script", path)
-    module = importlib.util.module_from_spec(definition)
-    definition.loader.exec_module(module)
-    flags.FLAGS.mark_as_parsed()
-    yield module
-    flags.FLAGS.unparse_flags()
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
-
-
-@pytest.fixture
-def run(script):
-    def run_with(**values):
-        with flagsaver.as_parsed(**{k: str(v) for k, v in values.items()}):
-            script.main()
-
-    return run_with
+SCRIPT = "simulate"
 
 
 def test_writes_wells_and_spec(run, tmp_path, capsys):

@@ -220,16 +220,17 @@ def _plan_axis(
     if anchor:
         fit -= (available - architecture.output_size) % grid
         tile_size = min(tile_size, fit)
+    size = architecture.output_size
     spans = []
     if first < fit:
-        end_on_grid = min(end, fit)
-        length = end_on_grid - _round_down(first, grid)
+        length = min(end, fit) - _round_down(first, grid)
         size = _balance(architecture, length, tile_size)
-        spans = _spans_on_grid(first, end_on_grid, size, grid)
-        first = end_on_grid
-    else:
-        length = min(available - first, tile_size)
-        size = _balance(architecture, length, tile_size)
+    if end > fit:
+        length = min(available - max(first, fit), tile_size)
+        size = max(size, _balance(architecture, length, tile_size))
+    if first < fit:
+        spans = _spans_on_grid(first, min(end, fit), size, grid)
+        first = spans[-1].end
     while first < end:  # What tiles that end at the edge have to give.
         start = available - _round_up(available - first, size)
         stop = min(start + size, end)

@@ -5,10 +5,10 @@ losses find the bins. A batch is a function of (seed, step) alone, so that a
 run that was stopped goes on as if it had not been.
 """
 
+import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import keras
 import numpy as np
 
 from isl.errors import InputError
@@ -192,25 +192,26 @@ def turn_and_flip(image: np.ndarray, turns: int, flip: bool) -> np.ndarray:
     return image[:, ::-1] if flip else image
 
 
-class CropDataset(keras.utils.PyDataset):
-    """The batches of one epoch, drawn in a thread while the device works."""
+def iter_ahead(
+    batch_of_step: Callable[[int], Batch], steps: Iterable[int]
+) -> Iterator[Batch]:
+    """Yields the batches of steps; the next one is drawn meanwhile.
 
-    def __init__(
-        self, batch_of_step: Callable[[int], Batch], first: int, count: int
-    ):
-        """Holds the batches of steps first to first + count - 1."""
-        super().__init__(workers=1, use_multiprocessing=False)
-        self.batch_of_step = batch_of_step
-        self.first = first
-        self.count = count
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return self.count
-
-    def __getitem__(self, index: int) -> Batch:
-        """Draws a batch."""
-        return self.batch_of_step(self.first + index)
+    Args:
+        batch_of_step: Draws the batch of a step; runs in a thread.
+        steps: Numbers of the steps, in order.
+    """
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
+        following = None
+        for step in steps:
+            ready, following = (
+                following,
+                executor.submit(batch_of_step, step),
+            )
+            if ready is not None:
+                yield ready.result()
+        if following is not None:
+            yield following.result()
 
 
 def target_histograms(

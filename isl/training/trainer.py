@@ -29,9 +29,9 @@ from isl.provenance import provenance
 from isl.specs import DatasetSpec, list_splits
 from isl.training.config import TrainConfig
 from isl.training.crops import (
-    CropDataset,
     CropSampler,
     CropSource,
+    iter_ahead,
     target_histograms,
 )
 from isl.training.monitoring import Log, Monitor
@@ -227,9 +227,7 @@ class Trainer:
             loss={name: MaskedLoss(self.config.loss) for name in self._heads},
             loss_weights=head_weights(labels, others),
         )
-        # Under TensorFlow, variables made inside the first step would have it
-        # traced twice.
-        trained.optimizer.build(trained.trainable_variables)
+        _create_variables(trained)
         return trained
 
     def _save_checkpoint(self) -> None:
@@ -289,14 +287,12 @@ class Trainer:
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
         rate = self.config.learning_rate_at(first, self._progress())
         self._trained.optimizer.learning_rate = rate
-        history = self._trained.fit(
-            CropDataset(self._batch, first, count),
-            shuffle=False,  # Keras would draw the steps in random order.
-            verbose=0,
-            callbacks=[_StepCounter(bar)],
-        )
+        self._trained.reset_metrics()
+        for batch in iter_ahead(self._batch, range(first, first + count)):
+            losses = self._trained.train_on_batch(*batch, return_dict=True)
+            bar.update()
         seconds = time.monotonic() - started
-        losses = {name: v[0] for name, v in history.history.items()}
+        losses = {name: float(value) for name, value in losses.items()}
         validation = self._validator.run()
         self.minutes += (time.monotonic() - started) / 60
         row = self._log_row(losses, rate, count / seconds, validation)
@@ -381,13 +377,23 @@ class Trainer:
         save_model(self.workdir / MODEL_FOLDER, self.model, description)
 
 
-class _StepCounter(keras.callbacks.Callback):
-    def __init__(self, bar: tqdm):
-        super().__init__()
-        self._bar = bar
+def _create_variables(trained: keras.Model) -> None:
+    """Creates the variables of the optimizer and of the running losses.
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._bar.update()
+    Those made inside the first step would make TensorFlow trace it twice,
+    which takes a minute for the released network.
+    """
+    trained.optimizer.build(trained.trainable_variables)
+    nothing = {name: np.zeros((1, 1, 1)) for name in trained.output}
+    trained.compute_loss(
+        y=nothing,
+        y_pred={
+            name: keras.ops.zeros((1, 1, 1, logits.shape[-1]))
+            for name, logits in trained.output.items()
+        },
+        sample_weight=nothing,
+    )
+    trained.reset_metrics()
 
 
 def _without_budget(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""The script, from files to a file."""
+
+import keras
+import numpy as np
+import pytest
+
+from isl.errors import InputError
+from isl.images import open_image, open_ome_tiff, write_ome_tiff
+from isl.network.architecture import TINY
+from isl.network.model_folder import ModelDescription, save_model
+from isl.prediction.predictor import build_predictor, iter_predictions
+from isl.prediction.tiles import plan_tiles
+from isl.simulation import dataset
+
+SCRIPT = "predict"
+LABELS = ("DAPI_CONFOCAL", "MAP2_CONFOCAL")
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(2)
+    description = ModelDescription(TINY, num_z=3, labels=LABELS)
+    return description.build(), description
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    """A folder with a model and a well of 3 planes, 48 x 48 pixels."""
+    root = tmp_path_factory.mktemp("predict")
+    save_model(root / "model", *model)
+    dataset.write_dataset(root / "wells", 1, 48, 3, 0)
+    return root
+
+
+@pytest.fixture
+def predict(run, folder, tmp_path):
+    def predict_with(output="a.ome.tif", **options):
+        values = {
+            "model": folder / "model",
+            "input": folder / "wells" / "A1",
+            "output": tmp_path / output,
+            **options,
+        }
+        run(**values)
+        return open_ome_tiff(tmp_path / output)
+
+    return predict_with
+
+
+def read(tiff):
+    everything = slice(None)
+    return np.stack([z.read(everything, everything) for (z,) in tiff.planes])
+
+
+def expected(model, path, statistics, **options):
+    predictor = build_predictor(*model, statistics=statistics)
+    well = open_image(path)
+    tiling = plan_tiles(TINY, well.shape, **options)
+    ((_, _, values),) = iter_predictions(predictor, well, tiling)
+    return values
+
+
+def test_defaults(predict, model, folder, tmp_path, capsys):
+    tiff = predict()
+    assert tiff.channel_names == tuple(f"{label}:median" for label in LABELS)
+    assert tiff.annotations["padding"] == "reflect"
+    assert tiff.annotations["model"] == str(folder / "model")
+    np.testing.assert_array_equal(
+        read(tiff), expected(model, folder / "wells" / "A1", ("median",))
+    )
+    output = capsys.readouterr()
+    assert "predict: 100%" in output.err
+    assert output.out.startswith(
+        f"wrote {tmp_path}/a.ome.tif: 2 channels of 48 rows x 48 columns in "
+    )
+    assert output.out.endswith(" megapixels per second\n")
+    assert output.out.count("\n") == 1
+
+
+def test_flags(predict, model, folder, capsys):
+    tiff = predict(
+        "b.tiff",
+        labels="MAP2_CONFOCAL",
+        statistics="mean,q95",
+        padding="none",
+        tile_size=24,
+        z_planes="2,1,0",
+        stitching="fast",
+    )
+    assert tiff.channel_names == ("MAP2_CONFOCAL:mean", "MAP2_CONFOCAL:q95")
+    assert tiff.shape == (34, 34)
+    assert tiff.annotations["origin"] == {"row": 7, "column": 7}
+    assert max(tiff.annotations["tile_shape"]) <= 24
+    assert tiff.annotations["z_planes"] == [2, 1, 0]
+    assert "from planes 2,1,0 of 0 to 2\n" in capsys.readouterr().out
+
+
+def test_an_ome_tiff_with_fewer_planes(predict, tmp_path, capsys):
+    planes = np.random.default_rng(0).integers(0, 2**16, (2, 30, 40))
+    path = tmp_path / "in.ome.tif"
+    write_ome_tiff(path, planes.astype(np.uint16), "ZYX", ["BRIGHTFIELD"], 0.5)
+    tiff = predict(input=path)
+    assert tiff.shape == (30, 40)
+    assert tiff.pixel_size_um == 0.5
+    assert "from planes 0,0,1 of 0 to 1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "a.png"}, "a.png: output must end in"),
+        ({"labels": "DAPI"}, "labels: must be from DAPI_CONFOCAL, MAP2_CONF"),
+        ({"statistics": "average"}, "statistics: must be from mode, median, "),
+        ({"tile_size": 25}, "tile_size: must be 8 plus a multiple of 2. Rece"),
+        ({"z_planes": "0,1,b"}, "z_planes: must be whole numbers. .*: 0,1,b"),
+        ({"z_planes": "0,1"}, "z_planes: must be 3 planes from 0 to 2"),
+        ({"model": "/no/model"}, "/no/model: must be a model folder"),
+        ({"input": "/no/image"}, "/no/image: cannot be read"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(
+    predict, tmp_path, options, message
+):
+    with pytest.raises(InputError, match=message) as error:
+        predict(**options)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("padding", ["reflect", "none"])
+def test_an_image_smaller_than_the_field_of_view(predict, tmp_path, padding):
+    path = tmp_path / "small.tif"
+    image = np.zeros((3, 21, 60), np.uint16)
+    write_ome_tiff(path, image, "ZYX", ["DIC"])
+    message = (
+        "small.tif: must be at least 22 rows x 22 columns, the model's field "
+        "of view. Received: 21 rows x 60 columns."
+    )
+    with pytest.raises(InputError, match=message):
+        predict(input=path, padding=padding)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.tif"]
