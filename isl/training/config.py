@@ -145,10 +145,10 @@ FAST = TrainConfig(
     batch_size=1,
     num_steps=1_500,
     steps_per_epoch=50,
-    learning_rate=2e-3,
+    learning_rate=3e-3,
     schedule="cosine",
-    warmup_steps=100,
-    momentum=0.97,
+    warmup_steps=50,
+    momentum=0.98,
     initialise_head_biases=True,
 )
 
