@@ -6,8 +6,8 @@ r"""Predicts label images from a z-stack in transmitted light.
 Reads a folder of PNG planes in the published naming, an OME-TIFF or a TIFF
 stack. Writes an OME-TIFF, axes CYX, float32 in [0, 1], with one channel per
 label and statistic, named `LABEL:statistic`, and ends with one line that says
-what was written and how fast. The memory needed does not depend on the size
-of the image; `--tile_size` makes it smaller.
+what was written and how fast. Beside the planes of PNG files, which are kept,
+memory does not depend on the size of the image; `--tile_size` makes it smaller.
 
 A stack with another number of planes than the model takes feeds it planes at
 equal distances, as the original does (13 planes feed a model of 26 each
@@ -62,7 +62,7 @@ _Z_PLANES = flags.DEFINE_list(
     "Planes to use, from 0, one for each that the model takes.",
 )
 _TILE_SIZE = flags.DEFINE_integer(
-    "tile_size", None, "Rows and columns of the largest tile, pixels; 264."
+    "tile_size", None, "Pixels a side of a tile at most; about 264."
 )
 
 

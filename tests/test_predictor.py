@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import threading
 import tracemalloc
 
 import keras
@@ -288,6 +289,28 @@ def test_an_error_while_reading_arrives(tiny_predictor, tmp_path):
     with pytest.raises(InputError, match="z1.png: PNG cannot be decoded."):
         predict_to_ome_tiff(tmp_path / "a.tif", tiny_predictor, well, tiling)
     assert not list(tmp_path.iterdir())
+
+
+class WatchedPlane(ArrayPlane):
+    def __init__(self, values):
+        super().__init__(values)
+        self.reads = threading.Semaphore(0)
+
+    def read(self, rows, columns):
+        self.reads.release()
+        return super().read(rows, columns)
+
+
+def test_reads_one_tile_ahead():
+    plane = WatchedPlane(np.zeros((60, 22), np.uint16))
+    well = Well("A4", None, None, (plane,), {}, None)
+    tiling = plan_tiles(TINY, well.shape, tile_size=22)
+    tiles = iter_tile_planes(well, tiling, (0,))
+    next(tiles)
+    assert plane.reads.acquire(timeout=5)
+    assert plane.reads.acquire(timeout=5)
+    assert not plane.reads.acquire(timeout=0.1)
+    tiles.close()
 
 
 class FormulaPlane:

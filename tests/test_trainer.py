@@ -143,6 +143,18 @@ def test_max_minutes_ends_the_run(data, tmp_path):
     assert train(config, [spec], root, tmp_path).step == 2
 
 
+def test_diverged_run_stops_and_keeps_the_checkpoint(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, num_steps=2)
+    train(config, [spec], root, tmp_path)
+    checkpoint = (tmp_path / "checkpoint.weights.h5").read_bytes()
+    trainer = Trainer(CONFIG, [spec], root, tmp_path)
+    trainer.model.get_layer("stem").bias.assign([np.nan] * 4)
+    with pytest.raises(InputError, match="learning_rate.*steps 2 to 4"):
+        trainer.train()
+    assert (tmp_path / "checkpoint.weights.h5").read_bytes() == checkpoint
+
+
 def test_unknown_label_is_refused(data, tmp_path):
     spec, root = data
     config = dataclasses.replace(CONFIG, labels=("GFP",))

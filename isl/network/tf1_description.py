@@ -110,17 +110,23 @@ def _find_width(
     found = {}
     bounds = []
     for _, scope, block in iter_scoped_blocks(CONCORDANCE, num_planes):
-        shape = shapes.get(f"{scope}/reduce_rv2/Conv/weights")
-        if shape:
-            found[scope] = shape[-1]
-            # A block that ends with n rows has at least width / n filters.
-            bounds.append(shape[-1] * block.output_size)
+        filters = _filters(shapes, scope)
+        if filters != (None, None):
+            found[scope] = filters
+        if filters[0]:
+            # The expansion is at least ratio * width / rows.
+            ratio = CONCORDANCE.expansion_ratio
+            bounds.append(block.output_size * filters[0] / ratio)
     best, best_width = 0, None
     # The median, because a damaged variable may give any bound.
     for width in range(int(statistics.median(bounds or [0])), 4, -1):
         matches = sum(
-            found.get(scope) == block.reduction_filters
-            and _expansion(shapes, scope) in (None, block.expansion_filters)
+            found.get(scope)
+            in (
+                (block.expansion_filters, block.reduction_filters),
+                (None, block.reduction_filters),
+                (block.expansion_filters, None),
+            )
             for _, scope, block in iter_scoped_blocks(
                 _at_width(width, stem_filters), num_planes
             )
@@ -143,6 +149,13 @@ def _at_width(width: int, stem_filters: int) -> Architecture:
     )
 
 
-def _expansion(shapes: Mapping[str, Shape], scope: str) -> int | None:
-    shape = shapes.get(f"{scope}/expand_rv2/Conv/weights")
-    return shape[-1] if shape else None
+def _filters(
+    shapes: Mapping[str, Shape], scope: str
+) -> tuple[int | None, int | None]:
+    """Returns filters of expansion and reduction, as far as there are any."""
+    expansion = shapes.get(f"{scope}/expand_rv2/Conv/weights")
+    reduction = shapes.get(f"{scope}/reduce_rv2/Conv/weights")
+    return (
+        expansion[-1] if expansion else None,
+        reduction[-1] if reduction else None,
+    )

@@ -16,6 +16,20 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from isl.files import write_text
+from isl.training.validation import Validation
+
+LOG_FILE = "log.csv"
+TENSORBOARD_FOLDER = "tensorboard"
+
+RUN_COLUMNS = (
+    "step",
+    "minutes",
+    "learning_rate",
+    "steps_per_second",
+    "labelled_pixels_per_second",
+)
+LOG_METRICS = ("nll", "pearson", "bin_accuracy")
+"""Metrics of the validation in the log; TensorBoard has all."""
 
 
 class Log:
@@ -96,3 +110,68 @@ class Monitor:
     def flush(self) -> None:
         """Makes what was written visible."""
         self._writer.flush()
+
+
+class RunRecord:
+    """Both at once: the record of a run in its working folder."""
+
+    def __init__(
+        self,
+        workdir: str | os.PathLike,
+        heads: Sequence[str],
+        labels: Sequence[str],
+        step: int,
+    ):
+        """Opens the record; what a stopped run wrote after `step` is dropped.
+
+        Args:
+            workdir: Folder of the run.
+            heads: Heads with a loss.
+            labels: Labels that are validated.
+            step: Steps done.
+        """
+        workdir = pathlib.Path(workdir)
+        self._heads = list(heads)
+        columns = [*RUN_COLUMNS, "loss", *(f"{h}_loss" for h in heads)]
+        for label in labels:
+            columns += [f"validation_{label}_{m}" for m in LOG_METRICS]
+        self._log = Log(workdir / LOG_FILE, columns)
+        self._log.forget_after(step)
+        self._monitor = Monitor(workdir / TENSORBOARD_FOLDER, step)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Shows the configuration as text in TensorBoard."""
+        self._monitor.write_config(config)
+
+    def write_epoch(
+        self,
+        state: Mapping[str, float],
+        losses: Mapping[str, float],
+        validation: Validation,
+    ) -> None:
+        """Writes a row of the log and the events of an epoch.
+
+        Args:
+            state: Values of `RUN_COLUMNS`.
+            losses: Mean losses of the epoch, as Keras names them.
+            validation: Scores of the validation patches.
+        """
+        row = {**state, "loss": losses["loss"]}
+        for head in self._heads:
+            # Keras does not name the only output of a model in its losses.
+            row[f"{head}_loss"] = losses.get(f"{head}_loss", losses["loss"])
+        scalars = {f"run/{name}": state[name] for name in RUN_COLUMNS[2:]}
+        for name in ("loss", *(f"{head}_loss" for head in self._heads)):
+            scalars[f"train/{name}"] = row[name]
+        for label, metrics in validation.metrics.items():
+            for metric, value in metrics.items():
+                scalars[f"validation/{label}/{metric}"] = value
+                row[f"validation_{label}_{metric}"] = value
+        self._log.append(row)
+        self._monitor.write_scalars(scalars, int(state["step"]))
+        self._monitor.write_panels(validation.panels, int(state["step"]))
+        self._monitor.flush()
+
+    def close(self) -> None:
+        """Closes the event file."""
+        self._monitor.close()

@@ -21,106 +21,27 @@ from tqdm import tqdm
 
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
-from isl.images import open_wells
 from isl.network.losses import MaskedLoss, head_weights
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription, save_model
 from isl.provenance import provenance
-from isl.specs import DatasetSpec, list_splits
+from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
-from isl.training.crops import (
-    CropSampler,
-    CropSource,
-    iter_ahead,
-    target_histograms,
+from isl.training.crops import iter_ahead, target_histograms
+from isl.training.data import (
+    open_training_sampler,
+    open_validation_sampler,
+    resolve,
 )
-from isl.training.monitoring import Log, Monitor
-from isl.training.validation import Validation, Validator
+from isl.training.monitoring import RunRecord
+from isl.training.validation import Validator
 
 CONFIG_FILE = "config.json"
-LOG_FILE = "log.csv"
 MODEL_FOLDER = "model"
-TENSORBOARD_FOLDER = "tensorboard"
 CHECKPOINT_FILE = "checkpoint.weights.h5"
 
 # A run may be resumed with another value of these.
 _BUDGET = ("num_steps", "max_minutes")
-_LOG_METRICS = ("nll", "pearson", "bin_accuracy")
-
-
-def resolve(config: TrainConfig, specs: Sequence[DatasetSpec]) -> TrainConfig:
-    """Fills in what the data sets decide: labels and number of planes.
-
-    Raises:
-        InputError: If the configuration cannot be used with the data sets.
-    """
-    config.check()
-    known = list(dict.fromkeys(n for spec in specs for n in spec.labels))
-    labels = tuple(known) if config.labels is None else config.labels
-    for label in labels:
-        if label not in known:
-            raise InputError(
-                f"labels must be among those of the data specs "
-                f"({', '.join(known)}). Received: {label}"
-            )
-    num_z = config.num_z or next((s.num_z for s in specs if s.num_z), None)
-    if num_z is None:
-        raise InputError(
-            f"{specs[0].name}: num_z must be known for training. Received: null"
-        )
-    return dataclasses.replace(config, labels=labels, num_z=num_z)
-
-
-def _open_sampler(
-    config: TrainConfig,
-    specs: Sequence[DatasetSpec],
-    image_root: str | os.PathLike,
-    splits: Sequence[str],
-    augment: bool,
-) -> CropSampler:
-    sources = []
-    for spec, split in zip(specs, splits, strict=True):
-        for well_spec, well in open_wells(spec, image_root, split):
-            rows, columns = well_spec.splits[split].resolve(well.shape)
-            sources.append(CropSource(well, rows, columns))
-    output_size = config.output_size
-    if not augment:
-        output_size = min(output_size, _largest_patch(config, sources))
-    sampler = CropSampler(
-        sources=tuple(sources),
-        labels=config.labels,
-        num_z=config.num_z,
-        output_size=output_size,
-        margin=config.architecture.margin,
-        include_autoencoding=config.include_autoencoding,
-        augment=augment,
-    )
-    sampler.check()
-    return sampler
-
-
-def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
-    """Returns the largest patch that fits everywhere, pixels.
-
-    Validation regions may be narrower than the patches of training.
-    """
-    room = min(
-        min(s.rows.stop - s.rows.start, s.columns.stop - s.columns.start)
-        for s in sources
-    )
-    smallest, grid = config.architecture.output_size, config.architecture.grid
-    return max(smallest, room - (room - smallest) % grid)
-
-
-def _validation_splits(
-    config: TrainConfig, specs: Sequence[DatasetSpec]
-) -> list[str]:
-    return [
-        config.validation_split
-        if config.validation_split in list_splits(spec)
-        else config.train_split
-        for spec in specs
-    ]
 
 
 class Trainer:
@@ -147,19 +68,9 @@ class Trainer:
         """
         self.config = resolve(config, specs)
         self.workdir = pathlib.Path(workdir)
-        self._sampler = _open_sampler(
-            self.config,
-            specs,
-            image_root,
-            [config.train_split] * len(specs),
-            augment=True,
-        )
-        validation_sampler = _open_sampler(
-            self.config,
-            specs,
-            image_root,
-            _validation_splits(config, specs),
-            augment=False,
+        self._sampler = open_training_sampler(self.config, specs, image_root)
+        validation_sampler = open_validation_sampler(
+            self.config, specs, image_root
         )
         self.run = {
             "config": self.config.to_dict(),
@@ -262,10 +173,10 @@ class Trainer:
         Args:
             show_progress: Shows a progress bar on standard error.
         """
-        log = Log(self.workdir / LOG_FILE, self._log_columns())
-        log.forget_after(self.step)
-        monitor = Monitor(self.workdir / TENSORBOARD_FOLDER, self.step)
-        monitor.write_config(self.run)
+        record = RunRecord(
+            self.workdir, self._heads, self.config.labels, self.step
+        )
+        record.write_config(self.run)
         bar = tqdm(
             total=self.config.num_steps,
             initial=self.step,
@@ -275,13 +186,13 @@ class Trainer:
         )
         try:
             while self._progress() < 1.0:
-                self._train_epoch(bar, log, monitor)
+                self._train_epoch(bar, record)
         finally:
             bar.close()
-            monitor.close()
+            record.close()
         self._save_model()
 
-    def _train_epoch(self, bar: tqdm, log: Log, monitor: Monitor) -> None:
+    def _train_epoch(self, bar: tqdm, record: RunRecord) -> None:
         started = time.monotonic()
         first = self.step
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
@@ -293,77 +204,38 @@ class Trainer:
             bar.update()
         seconds = time.monotonic() - started
         losses = {name: float(value) for name, value in losses.items()}
+        if not np.isfinite(losses["loss"]):
+            raise InputError(
+                f"learning_rate must be small enough to train with: the loss "
+                f"was not finite in steps {first} to {self.step}; the "
+                f"checkpoint before is kept. Received: {rate}"
+            )
         validation = self._validator.run()
         self.minutes += (time.monotonic() - started) / 60
-        row = self._log_row(losses, rate, count / seconds, validation)
+        # A row without its checkpoint is dropped on resuming; a checkpoint
+        # without its row would leave a gap. So the record goes first.
+        record.write_epoch(
+            {
+                "step": self.step,
+                "minutes": round(self.minutes, 3),
+                "learning_rate": rate,
+                "steps_per_second": count / seconds,
+                "labelled_pixels_per_second": count
+                * self.config.batch_size
+                * self.config.output_size**2
+                / seconds,
+            },
+            losses,
+            validation,
+        )
         self._save_checkpoint()
-        log.append(row)
         self._save_model()
-        self._write_events(monitor, row, validation)
         bar.set_postfix(loss=f"{losses['loss']:.3f}")
 
     def _batch(self, step: int):
         return self._sampler.batch(
             self.config.seed, step, self.config.batch_size
         )
-
-    def _log_columns(self) -> list[str]:
-        columns = [
-            "step",
-            "minutes",
-            "learning_rate",
-            "steps_per_second",
-            "labelled_pixels_per_second",
-            "loss",
-        ]
-        columns += [f"{head}_loss" for head in self._heads]
-        for label in self.config.labels:
-            columns += [f"validation_{label}_{m}" for m in _LOG_METRICS]
-        return columns
-
-    def _log_row(
-        self,
-        losses: dict[str, float],
-        rate: float,
-        steps_per_second: float,
-        validation: Validation,
-    ) -> dict[str, Any]:
-        pixels = self.config.batch_size * self.config.output_size**2
-        row = {
-            "step": self.step,
-            "minutes": round(self.minutes, 3),
-            "learning_rate": rate,
-            "steps_per_second": steps_per_second,
-            "labelled_pixels_per_second": steps_per_second * pixels,
-            "loss": losses["loss"],
-        }
-        for head in self._heads:
-            # Keras does not name the only output of a model in its losses.
-            row[f"{head}_loss"] = losses.get(f"{head}_loss", losses["loss"])
-        for label, metrics in validation.metrics.items():
-            for metric in _LOG_METRICS:
-                row[f"validation_{label}_{metric}"] = metrics[metric]
-        return row
-
-    def _write_events(
-        self, monitor: Monitor, row: dict[str, Any], validation: Validation
-    ) -> None:
-        scalars = {
-            f"train/{name}": row[name]
-            for name in ("loss", *(f"{head}_loss" for head in self._heads))
-        }
-        for name in (
-            "learning_rate",
-            "steps_per_second",
-            "labelled_pixels_per_second",
-        ):
-            scalars[f"run/{name}"] = row[name]
-        for label, metrics in validation.metrics.items():
-            for metric, value in metrics.items():
-                scalars[f"validation/{label}/{metric}"] = value
-        monitor.write_scalars(scalars, self.step)
-        monitor.write_panels(validation.panels, self.step)
-        monitor.flush()
 
     def _save_model(self) -> None:
         description = dataclasses.replace(

@@ -1,0 +1,113 @@
+"""Opens the wells of a run and decides what the configuration left open."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from isl.errors import InputError
+from isl.images import open_wells
+from isl.specs import DatasetSpec, list_splits
+from isl.training.config import TrainConfig
+from isl.training.crops import CropSampler, CropSource
+
+
+def resolve(config: TrainConfig, specs: Sequence[DatasetSpec]) -> TrainConfig:
+    """Fills in what the data sets decide: labels and number of planes.
+
+    Raises:
+        InputError: If the configuration cannot be used with the data sets.
+    """
+    config.check()
+    known = list(dict.fromkeys(n for spec in specs for n in spec.labels))
+    labels = tuple(known) if config.labels is None else config.labels
+    for label in labels:
+        if label not in known:
+            raise InputError(
+                f"labels must be among those of the data specs "
+                f"({', '.join(known)}). Received: {label}"
+            )
+    num_z = config.num_z or next((s.num_z for s in specs if s.num_z), None)
+    if num_z is None:
+        raise InputError(
+            f"{specs[0].name}: num_z must be known for training. Received: null"
+        )
+    return dataclasses.replace(config, labels=labels, num_z=num_z)
+
+
+def _open_sampler(
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+    splits: Sequence[str],
+    augment: bool,
+) -> CropSampler:
+    sources = []
+    for spec, split in zip(specs, splits, strict=True):
+        for well_spec, well in open_wells(spec, image_root, split):
+            rows, columns = well_spec.splits[split].resolve(well.shape)
+            sources.append(CropSource(well, rows, columns))
+    output_size = config.output_size
+    if not augment:
+        output_size = min(output_size, _largest_patch(config, sources))
+    sampler = CropSampler(
+        sources=tuple(sources),
+        labels=config.labels,
+        num_z=config.num_z,
+        output_size=output_size,
+        margin=config.architecture.margin,
+        include_autoencoding=config.include_autoencoding,
+        augment=augment,
+    )
+    sampler.check()
+    return sampler
+
+
+def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
+    """Returns the largest patch that fits everywhere, pixels.
+
+    Validation regions may be narrower than the patches of training.
+    """
+    room = min(
+        min(s.rows.stop - s.rows.start, s.columns.stop - s.columns.start)
+        for s in sources
+    )
+    smallest, grid = config.architecture.output_size, config.architecture.grid
+    return max(smallest, room - (room - smallest) % grid)
+
+
+def open_training_sampler(
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+) -> CropSampler:
+    """Returns what draws the patches of the steps.
+
+    Args:
+        config: From `resolve`.
+        specs: Data sets; wells of all of them are mixed.
+        image_root: Folder that the paths of the specs are relative to.
+
+    Raises:
+        InputError: If a well cannot be opened or is smaller than a patch.
+    """
+    splits = [config.train_split] * len(specs)
+    return _open_sampler(config, specs, image_root, splits, augment=True)
+
+
+def open_validation_sampler(
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+) -> CropSampler:
+    """Returns what draws the patches of the validation.
+
+    A data set without the validation split is validated on the training
+    split. For arguments and errors see `open_training_sampler`.
+    """
+    splits = [
+        config.validation_split
+        if config.validation_split in list_splits(spec)
+        else config.train_split
+        for spec in specs
+    ]
+    return _open_sampler(config, specs, image_root, splits, augment=False)
