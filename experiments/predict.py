@@ -3,15 +3,12 @@ r"""Predicts label images from a z-stack in transmitted light.
     python experiments/predict.py --model=runs/simulated/model \
         --input=simulated/A1 --output=A1.ome.tif --statistics=median,entropy
 
-Reads a folder of PNG planes in the published naming, an OME-TIFF or a TIFF
-stack. Writes an OME-TIFF, axes CYX, float32 in [0, 1], with one channel per
-label and statistic, named `LABEL:statistic`, and ends with one line that says
-what was written and how fast. Beside the planes of PNG files, which are kept,
-memory does not depend on the size of the image; `--tile_size` makes it smaller.
+Writes an OME-TIFF, axes CYX, float32 in [0, 1], with one channel per label and
+statistic, named `LABEL:statistic`. Beside the planes of PNG files, which are
+kept, memory does not depend on the size of the image.
 
 A stack with another number of planes than the model takes feeds it planes at
-equal distances, as the original does (13 planes feed a model of 26 each
-twice), and the last line names them; `--z_planes` chooses others.
+equal distances, as the original does, and the last line names them.
 
 With `--padding=none` only pixels whose field of view lies inside the image
 are predicted: 121 fewer on each side for the released network. The offset
@@ -28,7 +25,7 @@ from isl.errors import InputError
 from isl.images import check_tiff_suffix, open_image
 from isl.network.model_folder import load_model
 from isl.prediction import predictor as predictor_lib
-from isl.prediction.tiles import PADDINGS, plan_tiles
+from isl.prediction.tiles import PADDINGS, STITCHINGS, plan_tiles
 
 _MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
 _INPUT = flags.DEFINE_string(
@@ -48,7 +45,10 @@ _STATISTICS = flags.DEFINE_list(
     "q05.",
 )
 _STITCHING = flags.DEFINE_enum(
-    "stitching", "fast", ["fast"], "One pass over large tiles."
+    "stitching",
+    "fast",
+    STITCHINGS,
+    "One pass over large tiles, or what the original's stitching gives.",
 )
 _PADDING = flags.DEFINE_enum(
     "padding",
@@ -78,9 +78,14 @@ def main() -> None:
         padding=_PADDING.value,
         tile_size=_TILE_SIZE.value,
         path=_INPUT.value,
+        stitching=_STITCHING.value,
     )
     predictor = predictor_lib.build_predictor(
-        model, description, _LABELS.value, _STATISTICS.value
+        model,
+        description,
+        _LABELS.value,
+        _STATISTICS.value,
+        _STITCHING.value,
     )
     start = time.monotonic()
     predictor_lib.predict_to_ome_tiff(

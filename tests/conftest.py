@@ -46,13 +46,18 @@ def golden(golden_folder) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def golden_model_folder(golden_folder, tmp_path_factory) -> pathlib.Path:
-    """The original's checkpoint as a model folder."""
+def golden_conversion(golden_folder, tmp_path_factory):
+    """Model folder of the original's checkpoint, and what went where."""
     from isl.network import tf1_checkpoint
 
     folder = tmp_path_factory.mktemp("golden") / "model"
-    tf1_checkpoint.convert(golden_folder / "checkpoint", folder)
-    return folder
+    return folder, tf1_checkpoint.convert(golden_folder / "checkpoint", folder)
+
+
+@pytest.fixture(scope="session")
+def golden_model_folder(golden_conversion) -> pathlib.Path:
+    """The original's checkpoint as a model folder."""
+    return golden_conversion[0]
 
 
 @pytest.fixture(scope="session")

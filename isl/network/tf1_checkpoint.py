@@ -119,16 +119,11 @@ def read_variables(checkpoint: str | os.PathLike) -> dict[str, np.ndarray]:
             name: np.asarray(reader.get_tensor(name))
             for name in sorted(reader.get_variable_to_shape_map())
         }
-    except (
-        tf.errors.OpError,
-        RuntimeError,
-        TypeError,
-        UnicodeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
+        # Depending on the damage the reader raises OpError, IndexError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{checkpoint}: must be a complete TensorFlow checkpoint "
+            f"{prefix}: must be a complete TensorFlow checkpoint "
             f"(format V2). Received: {reason}"
         ) from error
 
@@ -192,7 +187,7 @@ def import_checkpoint(
         check(shapes, places)
         _check_types(variables, names.model)
     except InputError as error:
-        raise InputError(f"{checkpoint}: {error}") from error
+        raise InputError(f"{prefix}: {error}") from error
     global_step = _global_step(variables)
     description = ModelDescription(
         architecture=found.architecture,

@@ -7,6 +7,7 @@ names them.
 
 import collections
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping
 
@@ -88,7 +89,7 @@ def _find_num_bins(shapes: Mapping[str, Shape]) -> int:
     bins = collections.Counter(
         shape[-1]
         for name, shape in shapes.items()
-        if name.startswith("head/") and "/Conv/" in name and shape
+        if name.startswith("head/") and len(shape) == 4
     )
     if not bins:
         raise InputError(
@@ -119,7 +120,7 @@ def _find_width(
             bounds.append(block.output_size * filters[0] / ratio)
     best, best_width = 0, None
     # The median, because a damaged variable may give any bound.
-    for width in range(int(statistics.median(bounds or [0])), 4, -1):
+    for width in range(math.ceil(statistics.median(bounds or [0])), 4, -1):
         matches = sum(
             found.get(scope)
             in (

@@ -15,6 +15,7 @@ from isl.errors import InputError
 from isl.images import Well, choose_planes, streamed_ome_tiff
 from isl.network import intensity_bins
 from isl.network.architecture import Architecture
+from isl.network.exact import build_exact_model
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
 from isl.prediction.tiles import Tile, Tiling
@@ -52,6 +53,8 @@ class Predictor:
         num_z: Input planes.
         labels: The labels predicted.
         statistics: Of the distribution of each pixel.
+        stitching: "fast" or "exact", see `isl.prediction.tiles`; tiles have
+            to be planned for the same.
     """
 
     model: keras.Model
@@ -59,6 +62,7 @@ class Predictor:
     num_z: int
     labels: tuple[str, ...]
     statistics: tuple[str, ...]
+    stitching: str
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ def build_predictor(
     description: ModelDescription,
     labels: Sequence[str] | None = None,
     statistics: Sequence[str] = ("median",),
+    stitching: str = "fast",
 ) -> Predictor:
     """Wraps a network so that only statistics leave the device.
 
@@ -86,6 +91,8 @@ def build_predictor(
             of the model.
         statistics: From `isl.network.intensity_bins.STATISTICS`, or
             quantiles such as `q05`.
+        stitching: "fast" for one pass over each tile, "exact" for what the
+            original's patches of 250 pixels at a stride of 8 give.
 
     Raises:
         InputError: If a label or a statistic is unknown, appears twice, or
@@ -101,6 +108,8 @@ def build_predictor(
         [intensity_bins.is_statistic(name) for name in statistics],
         (*intensity_bins.STATISTICS, "quantiles q01 to q99"),
     )
+    if stitching == "exact":
+        model = build_exact_model(model, description.architecture)
     raw = with_raw_input(model, labels)
     values = [
         PixelStatistics(statistics, name=f"statistics_{label}")(
@@ -114,6 +123,7 @@ def build_predictor(
         num_z=description.num_z,
         labels=labels,
         statistics=statistics,
+        stitching=stitching,
     )
 
 
@@ -271,7 +281,7 @@ def predict_to_ome_tiff(
         "num_z_of_input": well.num_z,
         "origin": {"row": tiling.rows.start, "column": tiling.columns.start},
         "padding": tiling.padding,
-        "stitching": "fast",
+        "stitching": predictor.stitching,
         "tile_shape": tiling.tile_shape,
     }
     with streamed_ome_tiff(

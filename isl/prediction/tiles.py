@@ -24,15 +24,23 @@ The grid begins at the first pixel that is predicted:
 
 Either way the value of a pixel depends neither on the size of the tiles nor
 on the region that is predicted.
+
+With `exact` stitching (`isl.network.exact`) a tile is made of independent
+blocks of `output_size` pixels, its size is a multiple of `grid`, and tiles
+lie on a grid of `output_size` pixels. A block that lies inside is right even
+if the tile reaches over the edge; with padding "none" the at most
+`output_size` - 1 last rows come from a tile that ends at the edge.
 """
 
 import dataclasses
+import math
 
 from isl.errors import InputError
 from isl.network.architecture import Architecture
 from isl.specs import Region
 
 PADDINGS = ("reflect", "none")
+STITCHINGS = ("fast", "exact")
 
 # Larger tiles waste less context, but take more memory: 264 pixels take
 # 1.8 GB at the released width, and a pass over 1,024 pixels is no faster.
@@ -88,6 +96,28 @@ class Tiling:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Geometry:
+    """What tiles are possible, pixels."""
+
+    smallest: int  # Tile; larger ones by multiples of `step`.
+    step: int
+    grid: int  # Of the origins of tiles.
+    unit: int  # Smallest output that is right by itself.
+    may_overhang: bool  # Whether units inside stay right.
+
+    def is_tile_size(self, size: int) -> bool:
+        return size >= self.smallest and not (size - self.smallest) % self.step
+
+
+def _geometry(architecture: Architecture, stitching: str) -> _Geometry:
+    size, grid = architecture.output_size, architecture.grid
+    if stitching == "fast":
+        return _Geometry(size, grid, grid, size, may_overhang=False)
+    step = math.lcm(size, grid)
+    return _Geometry(step, step, size, size, may_overhang=True)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Span:
     """A tile along one axis, in output pixels from the start of the grid."""
 
@@ -103,6 +133,7 @@ def plan_tiles(
     padding: str = "reflect",
     tile_size: int | None = None,
     path: str = "image",
+    stitching: str = "fast",
 ) -> Tiling:
     """Divides an image, or a region of it, into tiles.
 
@@ -117,20 +148,27 @@ def plan_tiles(
             `None` for about 264. Tiles are smaller if fewer pixels do, or
             if the same number of smaller tiles does.
         path: The image, for messages.
+        stitching: "fast" for the network itself, "exact" for that of
+            `isl.network.exact.build_exact_model`.
 
     Raises:
         InputError: If the image is smaller than the field of view, the
             region reaches outside what can be predicted, or no network
             output has this size.
-        ValueError: If `padding` is unknown.
+        ValueError: If `padding` or `stitching` is unknown.
     """
+    if stitching not in STITCHINGS:
+        raise ValueError(
+            f"stitching must be one of {STITCHINGS}. Received: {stitching!r}."
+        )
     if padding not in PADDINGS:
         raise ValueError(
             f"padding must be one of {PADDINGS}. Received: {padding!r}."
         )
+    geometry = _geometry(architecture, stitching)
     if tile_size is None:
-        tile_size = _default_tile_size(architecture)
-    _check_tile_size(architecture, tile_size)
+        tile_size = _default_tile_size(geometry)
+    _check_tile_size(geometry, tile_size)
     size = architecture.input_size
     if min(shape) < size:
         raise InputError(
@@ -141,10 +179,10 @@ def plan_tiles(
     anchor = 0 if padding == "reflect" else architecture.margin
     rows, columns = _resolve(region or Region(), shape, anchor, padding, path)
     num_rows, row_spans = _plan_axis(
-        architecture, rows, anchor, shape[0], tile_size
+        geometry, rows, anchor, shape[0], tile_size
     )
     num_columns, column_spans = _plan_axis(
-        architecture, columns, anchor, shape[1], tile_size
+        geometry, columns, anchor, shape[1], tile_size
     )
     margin = architecture.margin
     return Tiling(
@@ -161,24 +199,24 @@ def plan_tiles(
     )
 
 
-def _smallest_tile_size(architecture: Architecture) -> int:
+def _smallest_tile_size(geometry: _Geometry) -> int:
     # Smaller ones leave gaps on the grid.
-    size, grid = architecture.output_size, architecture.grid
-    return size + _round_up(max(0, grid - size), grid)
+    size, grid = geometry.smallest, geometry.grid
+    return size + _round_up(max(0, grid - size), geometry.step)
 
 
-def _default_tile_size(architecture: Architecture) -> int:
-    smallest = _smallest_tile_size(architecture)
+def _default_tile_size(geometry: _Geometry) -> int:
+    smallest = _smallest_tile_size(geometry)
     spare = max(0, DEFAULT_TILE_SIZE - smallest)
-    return smallest + _round_down(spare, architecture.grid)
+    return smallest + _round_down(spare, geometry.step)
 
 
-def _check_tile_size(architecture: Architecture, tile_size: int) -> None:
-    smallest = _smallest_tile_size(architecture)
-    if tile_size < smallest or not architecture.is_output_size(tile_size):
+def _check_tile_size(geometry: _Geometry, tile_size: int) -> None:
+    smallest = _smallest_tile_size(geometry)
+    if tile_size < smallest or not geometry.is_tile_size(tile_size):
         raise InputError(
             f"tile_size: must be {smallest} plus a multiple of "
-            f"{architecture.grid}. Received: {tile_size}."
+            f"{geometry.step}. Received: {tile_size}."
         )
 
 
@@ -206,28 +244,29 @@ def _resolve(
 
 
 def _plan_axis(
-    architecture: Architecture,
+    geometry: _Geometry,
     wanted: slice,
     anchor: int,
     image_size: int,
     tile_size: int,
 ) -> tuple[int, list[_Span]]:
     """Returns the size of the tiles along one axis, and the tiles."""
-    grid = architecture.grid
+    grid = geometry.grid
     first, end = wanted.start - anchor, wanted.stop - anchor
     available = image_size - 2 * anchor
     fit = available  # How far tiles on the grid may reach.
     if anchor:
-        fit -= (available - architecture.output_size) % grid
-        tile_size = min(tile_size, fit)
-    size = architecture.output_size
+        fit -= (available - geometry.unit) % grid
+        if not geometry.may_overhang:
+            tile_size = min(tile_size, fit)
+    size = geometry.smallest
     spans = []
     if first < fit:
         length = min(end, fit) - _round_down(first, grid)
-        size = _balance(architecture, length, tile_size)
+        size = _balance(geometry, length, tile_size)
     if end > fit:
         length = min(available - max(first, fit), tile_size)
-        size = max(size, _balance(architecture, length, tile_size))
+        size = max(size, _balance(geometry, length, tile_size))
     if first < fit:
         spans = _spans_on_grid(first, min(end, fit), size, grid)
         first = spans[-1].end
@@ -239,14 +278,14 @@ def _plan_axis(
     return size, spans
 
 
-def _balance(architecture: Architecture, length: int, tile_size: int) -> int:
+def _balance(geometry: _Geometry, length: int, tile_size: int) -> int:
     """Returns the smallest size of which no more tiles are needed."""
-    grid = architecture.grid
+    grid = geometry.grid
     beyond = max(0, length - tile_size)
     num_steps = beyond and -(-beyond // _round_down(tile_size, grid))
-    size = architecture.output_size
+    size = geometry.smallest
     while num_steps * _round_down(size, grid) + size < length:
-        size += grid
+        size += geometry.step
     return size
 
 
