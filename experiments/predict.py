@@ -10,9 +10,8 @@ kept, memory does not depend on the size of the image.
 A stack with another number of planes than the model takes feeds it planes at
 equal distances, as the original does, and the last line names them.
 
-With `--padding=none` only pixels whose field of view lies inside the image
-are predicted: 121 fewer on each side for the released network. The offset
-stands in the description of the image (`origin`).
+With `--padding=none` only pixels whose field of view lies inside the image are
+predicted; the offset stands in the description of the image (`origin`).
 """
 
 import time
@@ -31,9 +30,7 @@ _MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
 _INPUT = flags.DEFINE_string(
     "input", None, "A folder of planes, an OME-TIFF or a PNG.", required=True
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "The OME-TIFF to write.", required=True
-)
+_OUTPUT = flags.DEFINE_string("output", None, "OME-TIFF.", required=True)
 _LABELS = flags.DEFINE_list(
     "labels", None, "Labels to predict; all labels of the model by default."
 )

@@ -40,7 +40,9 @@ def make_block(kind, size, filters, expansion, reduction, output):
 
 def make_model(block, momentum=0.9):
     inputs = keras.Input((None, None, block.input_filters))
-    return keras.Model(inputs, blocks.residual_block(inputs, block, momentum))
+    return keras.Model(
+        inputs, blocks.residual_block(inputs, block, momentum, "glorot_uniform")
+    )
 
 
 def randomise(model, seed=0):
@@ -240,7 +242,7 @@ def test_names_and_shapes_of_the_weights():
 
 def test_a_head_is_one_layer_after_the_activation():
     inputs = keras.Input((None, None, 3))
-    outputs = blocks.head(inputs, 5, 0.9, "DAPI")
+    outputs = blocks.head(inputs, 5, 0.9, "glorot_uniform", "DAPI")
     model = keras.Model(inputs, outputs)
     weights = randomise(model)
     x = image(4, 3)

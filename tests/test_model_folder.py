@@ -90,14 +90,15 @@ def test_saving_replaces_an_older_model(folder, model):
 
 
 def test_a_failure_leaves_the_older_model(folder, model, monkeypatch):
-    def fail(path):
+    def fail(path, mode):
         (folder.parent / "half").touch()
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(model, "save_weights", fail)
+    monkeypatch.setattr(h5py, "File", fail)
     newer = dataclasses.replace(DESCRIPTION, provenance={"steps": 4})
     with pytest.raises(OSError, match="No space left"):
         save_model(folder, model, newer)
+    monkeypatch.undo()
     assert load_description(folder) == DESCRIPTION
     assert [p.name for p in folder.parent.iterdir() if p != folder] == ["half"]
 
@@ -143,6 +144,28 @@ def test_a_missing_key(folder):
 @pytest.mark.parametrize(
     "changes",
     [
+        {"num_z": "13"},
+        {"num_z": 0},
+        {"labels": "DAPI"},
+        {"labels": [1]},
+        {"momentum": None},
+        {"include_autoencoding": 1},
+    ],
+)
+def test_a_description_of_wrong_types(folder, changes):
+    edit(folder / DESCRIPTION_FILE, **changes)
+    message = error_of(folder)
+    assert f"{DESCRIPTION_FILE}: must describe a model" in message
+    assert next(iter(changes)) in message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"base_filters": "abc"},
+        {"output_size": 0},
+        {"trunk": [{"kind": "sideways", "repeats": 1}]},
+        {"trunk": [{"kind": "in_scale", "repeats": 0}]},
         {"colour": 1},
         {"towers": [3]},
         {"towers": [[{"kind": "in_scale"}]]},
@@ -174,7 +197,6 @@ def test_truncated_weights(folder):
     assert f"{WEIGHTS_FILE}: must" in error_of(folder, load_model)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_another_width(folder):
     edit(folder / ARCHITECTURE_FILE, base_filters=80, upscale_base_filters=76)
     assert f"{WEIGHTS_FILE}: must fit {ARCHITECTURE_FILE}" in error_of(
@@ -182,7 +204,6 @@ def test_weights_of_another_width(folder):
     )
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_without_a_kernel(folder):
     with h5py.File(folder / WEIGHTS_FILE, "a") as file:
         kernels = []
@@ -193,3 +214,33 @@ def test_weights_without_a_kernel(folder):
         )
         del file[kernels[3]]
     assert f"{WEIGHTS_FILE}: must fit" in error_of(folder, load_model)
+
+
+def test_weights_of_other_labels_are_not_taken(folder):
+    edit(folder / DESCRIPTION_FILE, labels=["DAPI"])
+    assert "unknown weight MAP2/bias" in error_of(folder, load_model)
+    edit(folder / DESCRIPTION_FILE, labels=["DAPI", "MAP2", "NFH"])
+    assert "no weight NFH/bias" in error_of(folder, load_model)
+
+
+def test_weights_go_by_name_not_by_order(folder, model):
+    edit(folder / DESCRIPTION_FILE, labels=["DAPI", "MAP2"])
+    loaded, _ = load_model(folder)
+    for name in ("DAPI", "MAP2"):
+        np.testing.assert_array_equal(
+            loaded.get_layer(name).kernel.numpy(),
+            model.get_layer(name).kernel.numpy(),
+        )
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_something_else_is_not_replaced(tmp_path, model, kind):
+    path = tmp_path / "results"
+    if kind == "folder":
+        path.mkdir()
+        (path / "precious.txt").write_text("1")
+    else:
+        path.write_text("1")
+    with pytest.raises(InputError, match="new folder or a model folder"):
+        save_model(path, model, DESCRIPTION)
+    assert path.exists()

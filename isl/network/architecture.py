@@ -34,6 +34,19 @@ class Stage:
     kind: str
     repeats: int
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an unknown kind or no step."""
+        if self.kind not in (IN_SCALE, DOWNSCALE, UPSCALE):
+            raise ValueError(f"kind must be of a stage. Received: {self.kind}")
+        _check_positive("repeats", self.repeats)
+
+
+def _check_positive(name: str, value: int | None) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(
+            f"{name} must be a positive integer. Received: {value!r}"
+        )
+
 
 def in_scale(repeats: int) -> Stage:
     """Returns a stage of residual blocks that keep the scale."""
@@ -102,6 +115,18 @@ class Architecture:
     upscale_base_filters: int
     expansion_ratio: float
     num_bins: int = 256
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a number that no network can have."""
+        for name in (
+            "output_size",
+            "base_filters",
+            "upscale_base_filters",
+            "num_bins",
+        ):
+            _check_positive(name, getattr(self, name))
+        if self.stem_filters is not None:
+            _check_positive("stem_filters", self.stem_filters)
 
     @property
     def merge_size(self) -> int:

@@ -73,7 +73,7 @@ def activate(
     return layers.Concatenate(name=f"{name}_activated")([positive, bounded])
 
 
-def _expand(x, block: Block, momentum: float):
+def _expand(x, block: Block, momentum: float, initializer: str):
     """Spatial convolution, beside a max-pool of the raw input.
 
     An upscale block has no max-pool; its transposed convolution yields two
@@ -88,6 +88,7 @@ def _expand(x, block: Block, momentum: float):
             kernel_size,
             strides=strides,
             use_bias=False,
+            kernel_initializer=initializer,
             name=name,
         )(activated)
     expanded = layers.Conv2D(
@@ -95,6 +96,7 @@ def _expand(x, block: Block, momentum: float):
         kernel_size,
         strides=strides,
         use_bias=False,
+        kernel_initializer=initializer,
         name=name,
     )(activated)
     # The pool reads the raw input, not the normalised one.
@@ -104,11 +106,15 @@ def _expand(x, block: Block, momentum: float):
     return layers.Concatenate(name=f"{name}_merge")([expanded, pooled])
 
 
-def _reduce(x, block: Block, momentum: float):
+def _reduce(x, block: Block, momentum: float, initializer: str):
     name = f"{block.name}_reduce"
     activated = activate(x, momentum, name)
     reduced = layers.Conv2D(
-        block.reduction_filters, 1, use_bias=False, name=name
+        block.reduction_filters,
+        1,
+        use_bias=False,
+        kernel_initializer=initializer,
+        name=name,
     )(activated)
     if block.kind == UPSCALE:
         # Cropped after the normalisation, whose batch statistics in the
@@ -141,7 +147,7 @@ def _match_filters(x, num_filters: int):
 
 
 def residual_block(
-    x: keras.KerasTensor, block: Block, momentum: float
+    x: keras.KerasTensor, block: Block, momentum: float, initializer: str
 ) -> keras.KerasTensor:
     """Applies one residual block.
 
@@ -149,19 +155,25 @@ def residual_block(
         x: [batch, row, column, block.input_filters].
         block: Its kind and its numbers of filters.
         momentum: See `activate`.
+        initializer: Of the convolutions, by its Keras name.
 
     Returns:
         [batch, row, column, block.output_filters]; n rows become n - 2
         (in-scale), n / 2 - 1 (downscale) or 2n - 2 (upscale).
     """
-    residual = _reduce(_expand(x, block, momentum), block, momentum)
+    expanded = _expand(x, block, momentum, initializer)
+    residual = _reduce(expanded, block, momentum, initializer)
     residual = _match_filters(residual, block.output_filters)
     shortcut = _match_filters(_shortcut(x, block), block.output_filters)
     return layers.Add(name=block.name)([shortcut, residual])
 
 
 def head(
-    x: keras.KerasTensor, num_bins: int, momentum: float, name: str
+    x: keras.KerasTensor,
+    num_bins: int,
+    momentum: float,
+    initializer: str,
+    name: str,
 ) -> keras.KerasTensor:
     """Applies an output branch: logits of the intensity bins of each pixel.
 
@@ -169,10 +181,17 @@ def head(
         x: Output of the trunk.
         num_bins: Intensity bins.
         momentum: See `activate`.
+        initializer: Of the convolution, by its Keras name.
         name: Name of the head: a label, or `autoencoding_head_name`.
 
     Returns:
         Logits, float32, [batch, row, column, bin].
     """
     activated = activate(x, momentum, f"{name}_head")
-    return layers.Conv2D(num_bins, 1, dtype="float32", name=name)(activated)
+    return layers.Conv2D(
+        num_bins,
+        1,
+        kernel_initializer=initializer,
+        dtype="float32",
+        name=name,
+    )(activated)

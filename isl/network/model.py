@@ -10,6 +10,9 @@ from isl.network.intensity_bins import MAX_UINT16
 # Original: decay 0.999 of the moving statistics (isl/models/model_util.py).
 ORIGINAL_BATCH_NORM_MOMENTUM = 0.999
 
+# Of TF-Slim's convolutions, which the original uses.
+DEFAULT_INITIALIZER = "glorot_uniform"
+
 
 def autoencoding_head_name(z: int) -> str:
     """Name of the head that predicts input plane `z` itself."""
@@ -53,14 +56,22 @@ def _center_crop(x, input_size: int, size: int, name: str):
     return blocks.CropMargin(margin, name=name)(x) if margin else x
 
 
-def _stem(x, architecture: Architecture):
+def _stem(x, architecture: Architecture, initializer: str):
     if architecture.stem_filters is None:
         return x
-    return layers.Conv2D(architecture.stem_filters, 1, name="stem")(x)
+    return layers.Conv2D(
+        architecture.stem_filters,
+        1,
+        kernel_initializer=initializer,
+        name="stem",
+    )(x)
 
 
 def build_body(
-    inputs: keras.KerasTensor, architecture: Architecture, momentum: float
+    inputs: keras.KerasTensor,
+    architecture: Architecture,
+    momentum: float,
+    initializer: str,
 ) -> keras.KerasTensor:
     """Applies stem, towers and trunk.
 
@@ -68,12 +79,13 @@ def build_body(
         inputs: float32, [batch, row, column, plane].
         architecture: The table.
         momentum: Of the batch normalisation's moving statistics.
+        initializer: Of the convolutions, by its Keras name.
 
     Returns:
         What every head reads: [batch, row - 242, column - 242, 64] for the
         released network.
     """
-    stem = _stem(inputs, architecture)
+    stem = _stem(inputs, architecture, initializer)
     outputs = []
     for index, tower in enumerate(plan_towers(architecture, inputs.shape[-1])):
         x = _center_crop(
@@ -83,11 +95,11 @@ def build_body(
             f"tower{index}_crop",
         )
         for block in tower:
-            x = blocks.residual_block(x, block, momentum)
+            x = blocks.residual_block(x, block, momentum, initializer)
         outputs.append(x)
     x = layers.Concatenate(name="merge")(outputs)
     for block in plan_trunk(architecture, inputs.shape[-1]):
-        x = blocks.residual_block(x, block, momentum)
+        x = blocks.residual_block(x, block, momentum, initializer)
     return x
 
 
@@ -97,6 +109,7 @@ def build_model(
     labels: tuple[str, ...],
     include_autoencoding: bool = False,
     momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM,
+    initializer: str = DEFAULT_INITIALIZER,
 ) -> keras.Model:
     """Builds the network.
 
@@ -107,6 +120,7 @@ def build_model(
         include_autoencoding: Adds a head for each input plane, as the
             original does.
         momentum: Of the batch normalisation's moving statistics.
+        initializer: Of the convolutions, by its Keras name.
 
     Returns:
         A functional model. Input: float32, [batch, row, column, 2 * num_z],
@@ -116,12 +130,12 @@ def build_model(
         [batch, row - 2 * margin, column - 2 * margin, bin].
     """
     inputs = keras.Input((None, None, 2 * num_z), name="planes")
-    x = build_body(inputs, architecture, momentum)
+    x = build_body(inputs, architecture, momentum, initializer)
     names = list(labels)
     if include_autoencoding:
         names += [autoencoding_head_name(z) for z in range(num_z)]
     outputs = {
-        name: blocks.head(x, architecture.num_bins, momentum, name)
+        name: blocks.head(x, architecture.num_bins, momentum, initializer, name)
         for name in names
     }
     return keras.Model(inputs, outputs, name="isl")

@@ -1,7 +1,10 @@
 """A trained model is a folder that can rebuild itself.
 
 It holds `architecture.json` (the table), `model.json` (planes, labels, where
-the weights come from) and `model.weights.h5`. Nothing is pickled.
+the weights come from) and `model.weights.h5`, an HDF5 file with a dataset
+`layer/weight` for each weight. (Keras' own weight files go by the order of
+layers of a kind and load into another network without a word.) Nothing is
+pickled.
 """
 
 import dataclasses
@@ -16,7 +19,11 @@ import keras
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
 from isl.network.architecture import Architecture
-from isl.network.model import ORIGINAL_BATCH_NORM_MOMENTUM, build_model
+from isl.network.model import (
+    DEFAULT_INITIALIZER,
+    ORIGINAL_BATCH_NORM_MOMENTUM,
+    build_model,
+)
 
 ARCHITECTURE_FILE = "architecture.json"
 DESCRIPTION_FILE = "model.json"
@@ -44,15 +51,35 @@ class ModelDescription:
     momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def build(self) -> keras.Model:
-        """Builds the network with new weights."""
+    def build(self, initializer: str = DEFAULT_INITIALIZER) -> keras.Model:
+        """Builds the network with new weights; see `build_model`."""
         return build_model(
             self.architecture,
             self.num_z,
             self.labels,
             self.include_autoencoding,
             self.momentum,
+            initializer,
         )
+
+
+def check_replaceable(folder: str | os.PathLike) -> None:
+    """Raises InputError if something other than a model folder is there."""
+    path = pathlib.Path(folder)
+    if path.exists() and not (path / DESCRIPTION_FILE).is_file():
+        raise InputError(
+            f"{path}: must be a new folder or a model folder to replace. "
+            f"Received: another file or folder"
+        )
+
+
+def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns the weights of a network by name, `layer/weight`."""
+    return {
+        f"{layer.name}/{weight.name}": weight
+        for layer in model.layers
+        for weight in layer.weights
+    }
 
 
 def save_model(
@@ -66,7 +93,11 @@ def save_model(
         folder: Where to write.
         model: A network that `description.build()` could have built.
         description: What it is.
+
+    Raises:
+        InputError: If something else stands there.
     """
+    check_replaceable(folder)
     values = dataclasses.asdict(description)
     values.pop("architecture")
     with atomic_path(folder) as temporary:
@@ -75,7 +106,9 @@ def save_model(
             temporary / ARCHITECTURE_FILE, description.architecture.to_dict()
         )
         write_json(temporary / DESCRIPTION_FILE, values)
-        model.save_weights(temporary / WEIGHTS_FILE)
+        with h5py.File(temporary / WEIGHTS_FILE, "w") as file:
+            for name, weight in named_weights(model).items():
+                file[name] = keras.ops.convert_to_numpy(weight)
 
 
 def load_description(folder: str | os.PathLike) -> ModelDescription:
@@ -99,13 +132,33 @@ def load_description(folder: str | os.PathLike) -> ModelDescription:
             f"Received: {error}"
         ) from error
     try:
+        _check_types(values)
         labels = tuple(values.pop("labels"))
         return ModelDescription(architecture, labels=labels, **values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{folder / DESCRIPTION_FILE}: must describe a model. "
             f"Received: {error}"
         ) from error
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Raises ValueError if a value of a description has a wrong type."""
+    labels = values["labels"]
+    momentum = values.get("momentum", 0.0)
+    rules = {
+        "num_z": type(values["num_z"]) is int and values["num_z"] > 0,
+        "labels": isinstance(labels, list)
+        and all(isinstance(label, str) for label in labels),
+        "momentum": isinstance(momentum, float) and 0 <= momentum < 1,
+        "include_autoencoding": isinstance(
+            values.get("include_autoencoding", False), bool
+        ),
+        "provenance": isinstance(values.get("provenance", {}), dict),
+    }
+    for name, is_right in rules.items():
+        if not is_right:
+            raise ValueError(f"{name} {values[name]!r}")
 
 
 def _read_dict(path: pathlib.Path) -> dict[str, Any]:
@@ -136,12 +189,33 @@ def load_model(
             f"{weights}: must be an HDF5 file of weights. Received: "
             f"{'another kind of file' if weights.exists() else 'no file'}"
         )
-    model = description.build()
+    # Random weights that are replaced at once would cost JAX a minute.
+    model = description.build(initializer="zeros")
     try:
-        model.load_weights(weights)
-    except (KeyError, OSError, ValueError) as error:
+        with h5py.File(weights) as file:
+            _assign(model, file)
+    except (InputError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{weights}: must fit {ARCHITECTURE_FILE}. Received: {reason}"
+            f"{weights}: must fit {ARCHITECTURE_FILE} and {DESCRIPTION_FILE}. "
+            f"Received: {reason}"
         ) from error
     return model, description
+
+
+def _assign(model: keras.Model, file: h5py.File) -> None:
+    expected = named_weights(model)
+    stored = {f"{layer}/{name}" for layer in file for name in file[layer]}
+    for problem, names in (
+        ("no", set(expected) - stored),
+        ("an unknown", stored - set(expected)),
+    ):
+        if names:
+            raise InputError(f"{problem} weight {sorted(names)[0]}")
+    for name, weight in expected.items():
+        if file[name].shape != tuple(weight.shape):
+            raise InputError(
+                f"weight {name} of shape {file[name].shape}, not "
+                f"{tuple(weight.shape)}"
+            )
+        weight.assign(file[name][()])

@@ -14,8 +14,8 @@ import numpy as np
 
 from isl.errors import InputError
 from isl.network.model_folder import (
-    DESCRIPTION_FILE,
     ModelDescription,
+    check_replaceable,
     save_model,
 )
 from isl.network.tf1_description import describe
@@ -202,7 +202,7 @@ def import_checkpoint(
             **provenance(),
         },
     )
-    model = description.build()
+    model = description.build(initializer="zeros")
     assign(model, variables, places)
     return model, Conversion(prefix, description, places, names, global_step)
 
@@ -234,13 +234,7 @@ def convert(
         InputError: See `import_checkpoint`; or if `output` exists and is
             something else than a model folder.
     """
-    output = pathlib.Path(output)
-    is_model = (output / DESCRIPTION_FILE).is_file()
-    if output.exists() and not is_model:
-        raise InputError(
-            f"{output}: must be a new folder, or a model folder to replace. "
-            f"Received: something else that exists"
-        )
+    check_replaceable(output)
     model, conversion = import_checkpoint(checkpoint)
     save_model(output, model, conversion.description)
     return conversion
