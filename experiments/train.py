@@ -58,7 +58,7 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_float,
-            ("learning_rate", "max_minutes", "momentum"),
+            ("frozen_norm_share", "learning_rate", "max_minutes", "momentum"),
         ),
         (flags.DEFINE_string, ("loss", "train_split", "validation_split")),
     )

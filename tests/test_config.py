@@ -47,6 +47,7 @@ def test_output_size_is_8_plus_16_k(size):
         ("num_steps", 0),
         ("steps_per_epoch", 0),
         ("learning_rate", 0.0),
+        ("frozen_norm_share", 1.5),
         ("learning_rate", float("nan")),
     ],
 )
@@ -70,3 +71,10 @@ def test_warmup_rises_to_the_full_rate():
     )
     rates = [config.learning_rate_at(s, 0) for s in (0, 2, 4, 6, 8, 10)]
     assert rates == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.01, 0.01])
+
+
+def test_norm_is_frozen_at_the_end():
+    config = dataclasses.replace(MICRO_CONFIG, frozen_norm_share=0.25)
+    assert not config.is_norm_frozen_at(0.74)
+    assert config.is_norm_frozen_at(0.75)
+    assert not MICRO_CONFIG.is_norm_frozen_at(0.999)

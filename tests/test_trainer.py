@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import json
 
@@ -28,6 +29,11 @@ def finished(data, tmp_path_factory):
     return train(CONFIG, [spec], root, tmp_path_factory.mktemp("run"))
 
 
+def read_log(workdir):
+    with (workdir / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_writes_what_the_contract_says(finished):
     names = {path.name for path in finished.workdir.iterdir()}
     assert names == {
@@ -47,9 +53,8 @@ def test_counts_steps_without_a_phantom(finished):
 
 
 def test_log_has_a_row_an_epoch(finished):
-    lines = (finished.workdir / "log.csv").read_text().splitlines()
-    header = lines[0].split(",")
-    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
+    rows = read_log(finished.workdir)
+    assert [row["step"] for row in rows] == ["2", "4"]
     for name in (
         "learning_rate",
         "labelled_pixels_per_second",
@@ -57,10 +62,9 @@ def test_log_has_a_row_an_epoch(finished):
         "validation_DEAD_CONFOCAL_pearson",
         "validation_DEAD_CONFOCAL_nll",
     ):
-        assert name in header
-    row = dict(zip(header, map(float, lines[-1].split(",")), strict=True))
-    mean = np.mean([row[f"{label}_loss"] for label in LABELS])
-    assert row["loss"] == pytest.approx(mean, rel=1e-5)
+        assert name in rows[0]
+    losses = [float(rows[-1][f"{label}_loss"]) for label in LABELS]
+    assert float(rows[-1]["loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_resumed_run_has_the_same_weights(finished, data, tmp_path):
@@ -124,7 +128,7 @@ def test_tensorboard_has_scalars_panels_and_text(finished):
     for tag in (
         "train/loss",
         "train/DAPI_CONFOCAL_loss",
-        "validation/DAPI_CONFOCAL/pearson",
+        "validation/DAPI_CONFOCAL/mae",
         "validation/DAPI_CONFOCAL/nll",
         "run/learning_rate",
         "run/labelled_pixels_per_second",
@@ -155,6 +159,21 @@ def test_diverged_run_stops_and_keeps_the_checkpoint(data, tmp_path):
     assert (tmp_path / "checkpoint.weights.h5").read_bytes() == checkpoint
 
 
+def test_frozen_norm_keeps_its_statistics_and_learns(data, tmp_path):
+    spec, root = data
+    first_half = dataclasses.replace(CONFIG, num_steps=2)
+    frozen = dataclasses.replace(CONFIG, frozen_norm_share=0.5)
+    before = train(first_half, [spec], root, tmp_path / "first").model
+    after = train(frozen, [spec], root, tmp_path / "frozen").model
+    for norm in ("trunk_00_in_scale_expand_norm", "DAPI_CONFOCAL_head_norm"):
+        one, other = before.get_layer(norm), after.get_layer(norm)
+        np.testing.assert_array_equal(one.moving_mean, other.moving_mean)
+        np.testing.assert_array_equal(
+            one.moving_variance, other.moving_variance
+        )
+        assert not np.array_equal(one.gamma, other.gamma)
+
+
 def test_unknown_label_is_refused(data, tmp_path):
     spec, root = data
     config = dataclasses.replace(CONFIG, labels=("GFP",))
@@ -175,14 +194,11 @@ def test_autoencoding_heads_train(data, tmp_path):
     spec, root = data
     config = dataclasses.replace(CONFIG, include_autoencoding=True, num_steps=1)
     train(config, [spec], root, tmp_path)
-    header, values = (tmp_path / "log.csv").read_text().splitlines()
-    row = dict(
-        zip(header.split(","), map(float, values.split(",")), strict=True)
-    )
-    label_mean = np.mean([row[f"{label}_loss"] for label in LABELS])
-    input_mean = np.mean([row[f"input_z{z:02d}_loss"] for z in range(2)])
-    assert row["loss"] == pytest.approx(
-        0.5 * label_mean + 0.5 * input_mean, rel=1e-5
+    (row,) = read_log(tmp_path)
+    labels = [float(row[f"{label}_loss"]) for label in LABELS]
+    inputs = [float(row[f"input_z{z:02d}_loss"]) for z in range(2)]
+    assert float(row["loss"]) == pytest.approx(
+        0.5 * np.mean(labels) + 0.5 * np.mean(inputs), rel=1e-5
     )
 
 

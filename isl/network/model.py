@@ -50,6 +50,27 @@ class PlanesToInput(layers.Layer):
         return keras.KerasTensor(shape, "float32")
 
 
+class InferenceMode(layers.Layer):
+    """A network that stays in inference mode while it is trained.
+
+    `training=False` in the graph of a functional model does not do: the mode
+    in which the whole is called replaces it.
+    """
+
+    def __init__(self, model: keras.Model, **kwargs):
+        """Wraps `model`; weights are shared."""
+        super().__init__(**kwargs)
+        self.model = model
+
+    def call(self, x):
+        """Calls the network with moving statistics."""
+        return self.model(x, training=False)
+
+    def compute_output_spec(self, x):
+        """Shapes of the network's outputs."""
+        return self.model.compute_output_spec(x)
+
+
 def _center_crop(x, input_size: int, size: int, name: str):
     """Crops by computed margins, so that a wrong size raises."""
     margin = (input_size - size) // 2
@@ -141,12 +162,18 @@ def build_model(
     return keras.Model(inputs, outputs, name="isl")
 
 
-def with_raw_input(model: keras.Model, heads: tuple[str, ...]) -> keras.Model:
+def with_raw_input(
+    model: keras.Model,
+    heads: tuple[str, ...],
+    inference_mode: bool = False,
+) -> keras.Model:
     """Wraps a network so that it takes raw planes and gives some heads.
 
     Args:
         model: From `build_model`; weights are shared.
         heads: The heads to evaluate; others cost nothing.
+        inference_mode: Fixes the batch normalisation to its moving
+            statistics, also in training.
 
     Returns:
         A functional model. Inputs: a dictionary of `planes`, uint16,
@@ -162,4 +189,5 @@ def with_raw_input(model: keras.Model, heads: tuple[str, ...]) -> keras.Model:
     chosen = keras.Model(
         model.inputs, {name: model.output[name] for name in heads}
     )
-    return keras.Model({"planes": planes, "presence": presence}, chosen(pairs))
+    outputs = (InferenceMode(chosen) if inference_mode else chosen)(pairs)
+    return keras.Model({"planes": planes, "presence": presence}, outputs)

@@ -28,6 +28,11 @@ class TrainConfig:
         schedule: "constant", or "cosine": falls to zero over the run.
         warmup_steps: The learning rate rises linearly over these.
         momentum: Of the batch normalisation's moving statistics.
+        frozen_norm_share: Share of the run, at its end, in which the batch
+            normalisation uses its moving statistics, as in prediction, and no
+            longer those of the batch: with few patches in a batch the two
+            differ, and a network that relies on the latter predicts worse
+            than it trains (BUILD_NOTES D22).
         loss: A name of `PIXEL_LOSSES`.
         include_autoencoding: Adds heads that predict the input planes.
         initialise_head_biases: Starts each head at the histogram of its
@@ -52,6 +57,7 @@ class TrainConfig:
     schedule: str = "constant"
     warmup_steps: int = 0
     momentum: float = 0.999
+    frozen_norm_share: float = 0.0
     loss: str = "cross_entropy"
     include_autoencoding: bool = False
     initialise_head_biases: bool = False
@@ -88,6 +94,11 @@ class TrainConfig:
                     f"{name} must be at least 1. Received: "
                     f"{getattr(self, name)}"
                 )
+        if not 0 <= self.frozen_norm_share <= 1:
+            raise InputError(
+                f"frozen_norm_share must lie between 0 and 1. Received: "
+                f"{self.frozen_norm_share}"
+            )
         if not self.learning_rate > 0:
             raise InputError(
                 f"learning_rate must be positive. Received: "
@@ -109,6 +120,10 @@ class TrainConfig:
                 self.warmup_steps + self.steps_per_epoch
             )
         return rate
+
+    def is_norm_frozen_at(self, progress: float) -> bool:
+        """Whether moving statistics are used after this share of the run."""
+        return progress >= 1 - self.frozen_norm_share
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-serialisable values."""

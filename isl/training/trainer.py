@@ -41,7 +41,7 @@ MODEL_FOLDER = "model"
 CHECKPOINT_FILE = "checkpoint.weights.h5"
 
 # A run may be resumed with another value of these.
-_BUDGET = ("num_steps", "max_minutes")
+_BUDGET = ("num_steps", "max_minutes", "frozen_norm_share")
 
 
 class Trainer:
@@ -90,7 +90,13 @@ class Trainer:
         )
         self.model = self._description.build()
         self._heads = list(self.model.output)
-        self._trained = self._compile()
+        self._trained = self._compile(
+            keras.optimizers.Adam(self.config.learning_rate)
+        )
+        # Shares weights and optimizer; traced only if it is needed.
+        self._frozen = self._compile(
+            self._trained.optimizer, inference_mode=True
+        )
         self.minutes = 0.0
         if self._checkpoint.is_file():
             self._load_checkpoint()
@@ -129,12 +135,15 @@ class Trainer:
                     f"the same settings. Received: {value}"
                 )
 
-    def _compile(self) -> keras.Model:
+    def _compile(
+        self, optimizer: keras.Optimizer, inference_mode: bool = False
+    ) -> keras.Model:
+        """Prepares the network for steps; see `with_raw_input`."""
         labels = list(self.config.labels)
         others = [name for name in self._heads if name not in labels]
-        trained = with_raw_input(self.model, tuple(self._heads))
+        trained = with_raw_input(self.model, tuple(self._heads), inference_mode)
         trained.compile(
-            optimizer=keras.optimizers.Adam(self.config.learning_rate),
+            optimizer=optimizer,
             loss={name: MaskedLoss(self.config.loss) for name in self._heads},
             loss_weights=head_weights(labels, others),
         )
@@ -196,11 +205,14 @@ class Trainer:
         started = time.monotonic()
         first = self.step
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
-        rate = self.config.learning_rate_at(first, self._progress())
+        progress = self._progress()
+        rate = self.config.learning_rate_at(first, progress)
         self._trained.optimizer.learning_rate = rate
-        self._trained.reset_metrics()
+        is_frozen = self.config.is_norm_frozen_at(progress)
+        trained = self._frozen if is_frozen else self._trained
+        trained.reset_metrics()
         for batch in iter_ahead(self._batch, range(first, first + count)):
-            losses = self._trained.train_on_batch(*batch, return_dict=True)
+            losses = trained.train_on_batch(*batch, return_dict=True)
             bar.update()
         seconds = time.monotonic() - started
         losses = {name: float(value) for name, value in losses.items()}
@@ -255,7 +267,8 @@ def _create_variables(trained: keras.Model) -> None:
     Those made inside the first step would make TensorFlow trace it twice,
     which takes a minute for the released network.
     """
-    trained.optimizer.build(trained.trainable_variables)
+    if not trained.optimizer.built:
+        trained.optimizer.build(trained.trainable_variables)
     nothing = {name: np.zeros((1, 1, 1)) for name in trained.output}
     trained.compute_loss(
         y=nothing,
