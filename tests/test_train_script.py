@@ -1,0 +1,79 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isl.errors import InputError
+from isl.simulation.dataset import write_dataset
+
+SCRIPT = "train"
+
+
+@pytest.fixture(scope="module")
+def wells(tmp_path_factory):
+    """Folder of two simulated wells and their spec; the second is a test."""
+    root = tmp_path_factory.mktemp("wells")
+    write_dataset(root, 2, 64, 2, 0)
+    return root
+
+
+def break_rgb(path):
+    Image.new("RGB", (64, 64)).save(path)
+
+
+def break_truncated(path):
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def break_size(path):
+    Image.fromarray(np.zeros((32, 64), np.uint16)).save(path)
+
+
+def break_missing(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [break_rgb, break_truncated, break_size, break_missing],
+    ids=lambda damage: damage.__name__,
+)
+def test_train_reports_broken_planes(run, wells, tmp_path, damage):
+    root = shutil.copytree(wells, tmp_path / "wells")
+    plane = next((root / "A1").glob("*z_depth-0*"))
+    damage(plane)
+    with pytest.raises(InputError, match="A1"):
+        run(
+            data_specs=root / "spec.json",
+            image_root=root,
+            workdir=tmp_path / "run",
+            preset="tiny",
+            output_size=24,
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"output_size": 71}, ["output_size", "71"]),
+        ({"labels": "GFP"}, ["labels", "GFP"]),
+        ({"output_size": 72}, ["72", "64 x 64"]),
+        ({"loss": "hinge"}, ["loss", "hinge"]),
+        ({"train_split": "fit"}, ["fit"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_train_reports_mistakes(run, wells, tmp_path, changes, parts):
+    values = {
+        "data_specs": wells / "spec.json",
+        "image_root": wells,
+        "workdir": tmp_path / "run",
+        "preset": "tiny",
+        "output_size": 24,
+    }
+    with pytest.raises(InputError) as caught:
+        run(**(values | changes))
+    assert all(part in str(caught.value) for part in parts)
+    assert not (tmp_path / "run").exists()
