@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from isl.errors import InputError
+from isl.evaluation.scoring import true_bins
 from isl.images import Well, choose_planes
 from isl.network.model import autoencoding_head_name
 
@@ -232,7 +233,7 @@ def target_histograms(
     for _ in range(num_crops):
         _, targets, weights = sampler.collate([sampler.draw(generator)])
         for head, values in targets.items():
-            bins = np.bincount((values.ravel() + np.uint32(128)) // 257)
+            bins = np.bincount(true_bins(values).ravel())
             total = counts.setdefault(head, np.zeros(256, np.int64))
             total[: bins.size] += bins * int(weights[head][0])
     return counts

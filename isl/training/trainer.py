@@ -93,10 +93,11 @@ class Trainer:
         self._trained = self._compile(
             keras.optimizers.Adam(self.config.learning_rate)
         )
-        # Shares weights and optimizer; traced only if it is needed.
-        self._frozen = self._compile(
-            self._trained.optimizer, inference_mode=True
-        )
+        self._frozen = None
+        if self.config.frozen_norm_share:  # Shares weights and optimizer.
+            self._frozen = self._compile(
+                self._trained.optimizer, inference_mode=True
+            )
         self.minutes = 0.0
         if self._checkpoint.is_file():
             self._load_checkpoint()
