@@ -51,6 +51,7 @@ _REPLACED = {
                 "num_validation_crops",
                 "num_z",
                 "output_size",
+                "recalibration_batches",
                 "seed",
                 "steps_per_epoch",
                 "warmup_steps",

@@ -50,21 +50,22 @@ class PlanesToInput(layers.Layer):
         return keras.KerasTensor(shape, "float32")
 
 
-class InferenceMode(layers.Layer):
-    """A network that stays in inference mode while it is trained.
+class FixedMode(layers.Layer):
+    """A network that stays in one mode, whatever the whole is called with.
 
-    `training=False` in the graph of a functional model does not do: the mode
-    in which the whole is called replaces it.
+    `training=` in the graph of a functional model does not do: the mode in
+    which the whole is called replaces it.
     """
 
-    def __init__(self, model: keras.Model, **kwargs):
+    def __init__(self, model: keras.Model, training: bool, **kwargs):
         """Wraps `model`; weights are shared."""
         super().__init__(**kwargs)
         self.model = model
+        self.training = training
 
     def call(self, x):
-        """Calls the network with moving statistics."""
-        return self.model(x, training=False)
+        """Calls the network in its mode."""
+        return self.model(x, training=self.training)
 
     def compute_output_spec(self, x):
         """Shapes of the network's outputs."""
@@ -165,15 +166,16 @@ def build_model(
 def with_raw_input(
     model: keras.Model,
     heads: tuple[str, ...],
-    inference_mode: bool = False,
+    training: bool | None = None,
 ) -> keras.Model:
     """Wraps a network so that it takes raw planes and gives some heads.
 
     Args:
         model: From `build_model`; weights are shared.
         heads: The heads to evaluate; others cost nothing.
-        inference_mode: Fixes the batch normalisation to its moving
-            statistics, also in training.
+        training: Fixes the batch normalisation to the statistics of the
+            batch (True) or to its moving statistics (False). None: the
+            former in training, the latter otherwise.
 
     Returns:
         A functional model. Inputs: a dictionary of `planes`, uint16,
@@ -189,5 +191,7 @@ def with_raw_input(
     chosen = keras.Model(
         model.inputs, {name: model.output[name] for name in heads}
     )
-    outputs = (InferenceMode(chosen) if inference_mode else chosen)(pairs)
+    if training is not None:
+        chosen = FixedMode(chosen, training)
+    outputs = chosen(pairs)
     return keras.Model({"planes": planes, "presence": presence}, outputs)

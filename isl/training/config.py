@@ -33,6 +33,9 @@ class TrainConfig:
             longer those of the batch: with few patches in a batch the two
             differ, and a network that relies on the latter predicts worse
             than it trains (BUILD_NOTES D22).
+        recalibration_batches: Batches over which the moving statistics are
+            averaged anew after each epoch, until they are frozen; 0: they are
+            left as they are, as in the original.
         loss: A name of `PIXEL_LOSSES`.
         include_autoencoding: Adds heads that predict the input planes.
         initialise_head_biases: Starts each head at the histogram of its
@@ -58,6 +61,7 @@ class TrainConfig:
     warmup_steps: int = 0
     momentum: float = 0.999
     frozen_norm_share: float = 0.0
+    recalibration_batches: int = 0
     loss: str = "cross_entropy"
     include_autoencoding: bool = False
     initialise_head_biases: bool = False
@@ -98,6 +102,11 @@ class TrainConfig:
             raise InputError(
                 f"frozen_norm_share must lie between 0 and 1. Received: "
                 f"{self.frozen_norm_share}"
+            )
+        if self.recalibration_batches < 0:
+            raise InputError(
+                f"recalibration_batches must not be negative. Received: "
+                f"{self.recalibration_batches}"
             )
         if not self.learning_rate > 0:
             raise InputError(
@@ -165,6 +174,7 @@ FAST = TrainConfig(
     warmup_steps=50,
     momentum=0.97,
     frozen_norm_share=0.2,
+    recalibration_batches=8,
     initialise_head_biases=True,
 )
 

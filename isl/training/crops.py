@@ -19,6 +19,7 @@ from isl.network.model import autoencoding_head_name
 # Streams of random numbers that must not meet those of the steps.
 VALIDATION_STREAM = 2**62
 HISTOGRAM_STREAM = 2**62 + 1
+RECALIBRATION_STREAM = 2**62 + 2  # And those that follow, one a batch.
 
 Batch = tuple[dict, dict, dict]
 

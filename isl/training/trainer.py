@@ -11,7 +11,7 @@ import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -27,13 +27,18 @@ from isl.network.model_folder import ModelDescription, save_model
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
-from isl.training.crops import iter_ahead, target_histograms
+from isl.training.crops import (
+    RECALIBRATION_STREAM,
+    iter_ahead,
+    target_histograms,
+)
 from isl.training.data import (
     open_training_sampler,
     open_validation_sampler,
     resolve,
 )
 from isl.training.monitoring import RunRecord
+from isl.training.normalization import Recalibrator
 from isl.training.validation import Validator
 
 CONFIG_FILE = "config.json"
@@ -96,8 +101,11 @@ class Trainer:
         self._frozen = None
         if self.config.frozen_norm_share:  # Shares weights and optimizer.
             self._frozen = self._compile(
-                self._trained.optimizer, inference_mode=True
+                self._trained.optimizer, training=False
             )
+        self._recalibrator = None
+        if self.config.recalibration_batches:
+            self._recalibrator = Recalibrator(self.model)
         self.minutes = 0.0
         if self._checkpoint.is_file():
             self._load_checkpoint()
@@ -137,12 +145,12 @@ class Trainer:
                 )
 
     def _compile(
-        self, optimizer: keras.Optimizer, inference_mode: bool = False
+        self, optimizer: keras.Optimizer, training: bool | None = None
     ) -> keras.Model:
         """Prepares the network for steps; see `with_raw_input`."""
         labels = list(self.config.labels)
         others = [name for name in self._heads if name not in labels]
-        trained = with_raw_input(self.model, tuple(self._heads), inference_mode)
+        trained = with_raw_input(self.model, tuple(self._heads), training)
         trained.compile(
             optimizer=optimizer,
             loss={name: MaskedLoss(self.config.loss) for name in self._heads},
@@ -223,6 +231,8 @@ class Trainer:
                 f"was not finite in steps {first} to {self.step}; the "
                 f"checkpoint before is kept. Received: {rate}"
             )
+        if self._recalibrator is not None and not is_frozen:
+            self._recalibrator.run(self._recalibration_inputs())
         validation = self._validator.run()
         self.minutes += (time.monotonic() - started) / 60
         # A row without its checkpoint is dropped on resuming; a checkpoint
@@ -249,6 +259,12 @@ class Trainer:
         return self._sampler.batch(
             self.config.seed, step, self.config.batch_size
         )
+
+    def _recalibration_inputs(self) -> Iterator[dict[str, np.ndarray]]:
+        """The same training patches each time, so that epochs compare."""
+        for index in range(self.config.recalibration_batches):
+            inputs, _, _ = self._batch(RECALIBRATION_STREAM + index)
+            yield inputs
 
     def _save_model(self) -> None:
         description = dataclasses.replace(
