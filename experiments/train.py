@@ -5,8 +5,12 @@ r"""Trains the network on one or more data sets.
         --image_root=../shared/data --workdir=runs/condition_b
 
 Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
-resumes a run that was stopped. README.md tells how long it takes and what
-comes out.
+resumes a run that was stopped. How long it takes: README.md.
+
+`--init_from=MODEL_FOLDER` starts from another network (its architecture
+replaces the preset's) with what fits of its weights: all but new heads, and
+but the stem if the number of planes changes. `--freeze_body` then leaves the
+body as it is, `--body_learning_rate` trains it at a rate of its own.
 """
 
 import dataclasses
@@ -15,9 +19,10 @@ from absl import flags
 
 from isl.command_line import run
 from isl.network.architecture import with_width
+from isl.network.model_folder import load_description
 from isl.specs import load_dataset_spec
-from isl.training.config import PRESETS
-from isl.training.trainer import train
+from isl.training.config import PRESETS, TrainConfig
+from isl.training.trainer import Trainer
 
 _DATA_SPECS = flags.DEFINE_list(
     "data_specs", None, "Data specs to train on.", required=True
@@ -59,15 +64,26 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_float,
-            ("frozen_norm_share", "learning_rate", "max_minutes", "momentum"),
+            (
+                "body_learning_rate",
+                "frozen_norm_share",
+                "learning_rate",
+                "max_minutes",
+                "momentum",
+            ),
         ),
-        (flags.DEFINE_string, ("loss", "train_split", "validation_split")),
+        (
+            flags.DEFINE_string,
+            ("init_from", "loss", "train_split", "validation_split"),
+        ),
+        (flags.DEFINE_boolean, ("freeze_body",)),
     )
     for name in names
 }
 
 
-def main() -> None:
+def _config() -> TrainConfig:
+    """The preset, with what the flags replace."""
     config = PRESETS[_PRESET.value]
     replaced = {
         name: flag.value
@@ -76,15 +92,24 @@ def main() -> None:
     }
     if _LABELS.value:
         replaced["labels"] = tuple(_LABELS.value)
+    if "init_from" in replaced:
+        description = load_description(replaced["init_from"])
+        replaced["architecture"] = description.architecture
     if _WIDTH.value:
         replaced["architecture"] = with_width(config.architecture, _WIDTH.value)
-    trainer = train(
-        dataclasses.replace(config, **replaced),
+    return dataclasses.replace(config, **replaced)
+
+
+def main() -> None:
+    trainer = Trainer(
+        _config(),
         [load_dataset_spec(path) for path in _DATA_SPECS.value],
         _IMAGE_ROOT.value,
         _WORKDIR.value,
-        show_progress=True,
     )
+    for line in trainer.describe():
+        print(line, flush=True)
+    trainer.train(show_progress=True)
     print(
         f"{trainer.step} steps in {trainer.minutes:.1f} minutes: "
         f"{trainer.workdir / 'model'}"

@@ -8,7 +8,7 @@ from isl.network.architecture import TINY
 from isl.network.losses import MaskedLoss
 from isl.network.model import build_model, with_raw_input
 from isl.training.crops import CropSampler, CropSource, target_histograms
-from isl.training.trainer import initialise_head_biases
+from isl.training.start import initialise_head_biases
 from tests.tiny_runs import disks
 
 

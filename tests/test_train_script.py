@@ -62,6 +62,8 @@ def test_train_reports_broken_planes(run, wells, tmp_path, damage):
         ({"output_size": 72}, ["72", "64 x 64"]),
         ({"loss": "hinge"}, ["loss", "hinge"]),
         ({"train_split": "fit"}, ["fit"]),
+        ({"init_from": "nowhere"}, ["nowhere", "no such folder"]),
+        ({"freeze_body": "true"}, ["freeze_body", "init_from"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -2,14 +2,18 @@ import csv
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from isl.errors import InputError
 from isl.network.model_folder import load_model
 from isl.simulation.dataset import write_dataset
-from isl.training.trainer import Trainer, initialise_head_biases, train
-from tests.tiny_runs import MICRO, MICRO_CONFIG
+from isl.training.crops import RECALIBRATION_STREAM
+from isl.training.data import open_training_sampler, resolve
+from isl.training.normalization import Recalibrator
+from isl.training.trainer import Trainer, train
+from tests.tiny_runs import MICRO_CONFIG
 
 LABELS = ("DAPI_CONFOCAL", "DEAD_CONFOCAL")
 CONFIG = dataclasses.replace(MICRO_CONFIG, labels=LABELS)
@@ -202,13 +206,27 @@ def test_autoencoding_heads_train(data, tmp_path):
     )
 
 
-def test_head_biases_start_at_the_histogram():
-    from isl.network.model import build_model
+def test_recalibrated_statistics_belong_to_the_weights(data, tmp_path):
+    """After an epoch they are those of fixed patches, without a memory."""
+    spec, root = data
+    config = dataclasses.replace(
+        CONFIG, momentum=0.999, recalibration_batches=3
+    )
+    trainer = train(config, [spec], root, tmp_path)
+    norm = trainer.model.get_layer("trunk_00_in_scale_expand_norm")
+    before = keras.ops.convert_to_numpy(norm.moving_mean).copy()
+    norm.moving_mean.assign(before + 1)
+    _recalibrate_again(trainer, config, data)
+    np.testing.assert_allclose(norm.moving_mean, before, atol=1e-6)
 
-    model = build_model(MICRO, 1, ("A",))
-    counts = np.zeros(256, np.int64)
-    counts[50] = 744
-    initialise_head_biases(model, {"A": counts})
-    bias = model.get_layer("A").bias.numpy()
-    np.testing.assert_allclose(np.exp(bias).sum(), 1, rtol=1e-5)
-    assert np.exp(bias[50]) == pytest.approx(745 / 1000, rel=1e-5)
+
+def _recalibrate_again(trainer, config, data):
+    spec, root = data
+    resolved = resolve(config, [spec])
+    sampler = open_training_sampler(resolved, [spec], root)
+    Recalibrator(trainer.model).run(
+        sampler.batch(config.seed, RECALIBRATION_STREAM + i, config.batch_size)[
+            0
+        ]
+        for i in range(config.recalibration_batches)
+    )

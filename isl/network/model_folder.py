@@ -15,6 +15,7 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
@@ -170,6 +171,37 @@ def _read_dict(path: pathlib.Path) -> dict[str, Any]:
     return values
 
 
+def read_weights(folder: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads the weights of a model folder by name, `layer/weight`.
+
+    Raises:
+        InputError: If they are missing or cannot be read.
+    """
+    path = pathlib.Path(folder) / WEIGHTS_FILE
+    if not path.is_file() or not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path}: must be an HDF5 file of weights. Received: "
+            f"{'another kind of file' if path.exists() else 'no file'}"
+        )
+    try:
+        with h5py.File(path) as file:
+            return {
+                f"{layer}/{name}": file[layer][name][()]
+                for layer in file
+                for name in file[layer]
+            }
+    except (KeyError, OSError, TypeError) as error:
+        raise _misfit(path, error) from error
+
+
+def _misfit(path: pathlib.Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"{path}: must fit {ARCHITECTURE_FILE} and {DESCRIPTION_FILE}. "
+        f"Received: {reason}"
+    )
+
+
 def load_model(
     folder: str | os.PathLike,
 ) -> tuple[keras.Model, ModelDescription]:
@@ -183,39 +215,28 @@ def load_model(
             weights do not fit the table.
     """
     description = load_description(folder)
-    weights = pathlib.Path(folder) / WEIGHTS_FILE
-    if not weights.is_file() or not h5py.is_hdf5(weights):
-        raise InputError(
-            f"{weights}: must be an HDF5 file of weights. Received: "
-            f"{'another kind of file' if weights.exists() else 'no file'}"
-        )
+    values = read_weights(folder)
     # Random weights that are replaced at once would cost JAX a minute.
     model = description.build(initializer="zeros")
     try:
-        with h5py.File(weights) as file:
-            _assign(model, file)
-    except (InputError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{weights}: must fit {ARCHITECTURE_FILE} and {DESCRIPTION_FILE}. "
-            f"Received: {reason}"
-        ) from error
+        _assign(model, values)
+    except InputError as error:
+        raise _misfit(pathlib.Path(folder) / WEIGHTS_FILE, error) from error
     return model, description
 
 
-def _assign(model: keras.Model, file: h5py.File) -> None:
+def _assign(model: keras.Model, values: Mapping[str, np.ndarray]) -> None:
     expected = named_weights(model)
-    stored = {f"{layer}/{name}" for layer in file for name in file[layer]}
     for problem, names in (
-        ("no", set(expected) - stored),
-        ("an unknown", stored - set(expected)),
+        ("no", set(expected) - set(values)),
+        ("an unknown", set(values) - set(expected)),
     ):
         if names:
             raise InputError(f"{problem} weight {sorted(names)[0]}")
     for name, weight in expected.items():
-        if file[name].shape != tuple(weight.shape):
+        if values[name].shape != tuple(weight.shape):
             raise InputError(
-                f"weight {name} of shape {file[name].shape}, not "
+                f"weight {name} of shape {values[name].shape}, not "
                 f"{tuple(weight.shape)}"
             )
-        weight.assign(file[name][()])
+        weight.assign(values[name])

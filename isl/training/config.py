@@ -49,6 +49,12 @@ class TrainConfig:
         seed: Of weights, crops and augmentation.
         max_minutes: The run ends after these minutes of training, whatever
             `num_steps`; the schedule then follows the clock. None: no limit.
+        init_from: Model folder to start from: weights that fit are taken
+            over (`isl.network.transfer`). None: all weights are new.
+        freeze_body: Whether what was taken over of the body stays as it is,
+            moving statistics included.
+        body_learning_rate: Of what was taken over of the body, at its
+            highest. None: `learning_rate`.
     """
 
     architecture: Architecture
@@ -72,6 +78,9 @@ class TrainConfig:
     validation_split: str = "validation"
     seed: int = 0
     max_minutes: float | None = None
+    init_from: str | None = None
+    freeze_body: bool = False
+    body_learning_rate: float | None = None
 
     @property
     def input_size(self) -> int:
@@ -108,11 +117,24 @@ class TrainConfig:
                 f"recalibration_batches must not be negative. Received: "
                 f"{self.recalibration_batches}"
             )
-        if not self.learning_rate > 0:
+        for name in ("learning_rate", "body_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be positive. Received: {value}")
+        self._check_transfer()
+
+    def _check_transfer(self) -> None:
+        if self.freeze_body and self.body_learning_rate is not None:
             raise InputError(
-                f"learning_rate must be positive. Received: "
-                f"{self.learning_rate}"
+                f"body_learning_rate must be left out with freeze_body. "
+                f"Received: {self.body_learning_rate}"
             )
+        for name in ("freeze_body", "body_learning_rate"):
+            if getattr(self, name) and self.init_from is None:
+                raise InputError(
+                    f"{name} must come with init_from, which has a body to "
+                    f"start from. Received: {getattr(self, name)}"
+                )
 
     def learning_rate_at(self, step: int, progress: float) -> float:
         """Learning rate of an epoch.

@@ -21,17 +21,14 @@ from tqdm import tqdm
 
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
+from isl.images import choose_planes
 from isl.network.losses import MaskedLoss, head_weights
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription, save_model
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
-from isl.training.crops import (
-    RECALIBRATION_STREAM,
-    iter_ahead,
-    target_histograms,
-)
+from isl.training.crops import RECALIBRATION_STREAM, iter_ahead
 from isl.training.data import (
     open_training_sampler,
     open_validation_sampler,
@@ -39,6 +36,8 @@ from isl.training.data import (
 )
 from isl.training.monitoring import RunRecord
 from isl.training.normalization import Recalibrator
+from isl.training.optimizer import create_variables
+from isl.training.start import build_optimizer, start_weights
 from isl.training.validation import Validator
 
 CONFIG_FILE = "config.json"
@@ -77,13 +76,6 @@ class Trainer:
         validation_sampler = open_validation_sampler(
             self.config, specs, image_root
         )
-        self.run = {
-            "config": self.config.to_dict(),
-            "specs": [spec.to_dict() for spec in specs],
-            "image_root": str(image_root),
-            "backend": keras.backend.backend(),
-            **provenance(),
-        }
         self._check_workdir()
         keras.utils.set_random_seed(self.config.seed)
         self._description = ModelDescription(
@@ -95,8 +87,11 @@ class Trainer:
         )
         self.model = self._description.build()
         self._heads = list(self.model.output)
+        self.transfer = start_weights(
+            self.config, self.model, self._description, self._sampler
+        )
         self._trained = self._compile(
-            keras.optimizers.Adam(self.config.learning_rate)
+            build_optimizer(self.config, self.model, self.transfer)
         )
         self._frozen = None
         if self.config.frozen_norm_share:  # Shares weights and optimizer.
@@ -109,11 +104,17 @@ class Trainer:
         self.minutes = 0.0
         if self._checkpoint.is_file():
             self._load_checkpoint()
-        elif self.config.initialise_head_biases:
-            initialise_head_biases(
-                self.model,
-                target_histograms(self._sampler, self.config.seed),
-            )
+        self.run = {
+            "config": self.config.to_dict(),
+            "specs": [spec.to_dict() for spec in specs],
+            "image_root": str(image_root),
+            "backend": keras.backend.backend(),
+            "initialised_from": self.transfer
+            and dataclasses.asdict(self.transfer),
+            **provenance(),
+        }
+        if not self._config_file.is_file():
+            write_json(self._config_file, self.run)
         self._validator = Validator(
             self.model,
             validation_sampler,
@@ -130,13 +131,33 @@ class Trainer:
     def _checkpoint(self) -> pathlib.Path:
         return self.workdir / CHECKPOINT_FILE
 
+    @property
+    def _config_file(self) -> pathlib.Path:
+        return self.workdir / CONFIG_FILE
+
+    def describe(self) -> list[str]:
+        """Says what was decided without being asked for, a line each.
+
+        What was taken over from another network, and which planes feed the
+        network where a well has another number of them.
+        """
+        lines = [] if self.transfer is None else self.transfer.lines()
+        for well in (source.well for source in self._sampler.sources):
+            if well.num_z != self.config.num_z:
+                planes = choose_planes(well.num_z, self.config.num_z)
+                lines.append(
+                    f"well {well.name}: planes {','.join(map(str, planes))} "
+                    f"of 0 to {well.num_z - 1}"
+                )
+        return list(dict.fromkeys(lines))
+
     def _check_workdir(self) -> None:
-        path = self.workdir / CONFIG_FILE
+        path = self._config_file
         if not path.is_file():
-            write_json(path, self.run)
             return
         stored = read_json(path)
-        for name, value in _without_budget(self.run["config"]).items():
+        config = self.config.to_dict()
+        for name, value in _without_budget(config).items():
             if stored["config"].get(name) != _as_json(value):
                 raise InputError(
                     f"{path}: workdir holds a run with another {name} "
@@ -156,7 +177,7 @@ class Trainer:
             loss={name: MaskedLoss(self.config.loss) for name in self._heads},
             loss_weights=head_weights(labels, others),
         )
-        _create_variables(trained)
+        create_variables(trained)
         return trained
 
     def _save_checkpoint(self) -> None:
@@ -278,26 +299,6 @@ class Trainer:
         save_model(self.workdir / MODEL_FOLDER, self.model, description)
 
 
-def _create_variables(trained: keras.Model) -> None:
-    """Creates the variables of the optimizer and of the running losses.
-
-    Those made inside the first step would make TensorFlow trace it twice,
-    which takes a minute for the released network.
-    """
-    if not trained.optimizer.built:
-        trained.optimizer.build(trained.trainable_variables)
-    nothing = {name: np.zeros((1, 1, 1)) for name in trained.output}
-    trained.compute_loss(
-        y=nothing,
-        y_pred={
-            name: keras.ops.zeros((1, 1, 1, logits.shape[-1]))
-            for name, logits in trained.output.items()
-        },
-        sample_weight=nothing,
-    )
-    trained.reset_metrics()
-
-
 def _without_budget(config: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in _BUDGET}
 
@@ -309,25 +310,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_as_json(item) for item in value]
     return value
-
-
-def initialise_head_biases(
-    model: keras.Model, histograms: dict[str, np.ndarray]
-) -> None:
-    """Starts each head at the distribution of its targets.
-
-    A network with zero biases first spends steps on learning which
-    intensities occur at all.
-
-    Args:
-        model: From `isl.network.model.build_model`.
-        histograms: Head to counts, [bin]. One is added to each bin.
-    """
-    for head, counts in histograms.items():
-        frequencies = (counts + 1) / (counts.sum() + counts.size)
-        model.get_layer(head).bias.assign(
-            np.log(frequencies).astype(np.float32)
-        )
 
 
 def train(

@@ -1,0 +1,37 @@
+import keras
+import numpy as np
+
+from isl.training.optimizer import TwoRateAdam
+
+
+def test_slow_variables_take_smaller_steps():
+    slow = keras.Variable(np.zeros(3), name="slow")
+    fast = keras.Variable(np.zeros(3), name="fast")
+    plain = keras.Variable(np.zeros(3), name="plain")
+    optimizer = TwoRateAdam(0.1, [slow.path], 0.01)
+    optimizer.build([slow, fast])
+    reference = keras.optimizers.Adam(0.1)
+    reference.build([plain])
+    for gradient in ([1.0, -2.0, 0.5], [3.0, 1.0, 0.5]):
+        gradient = keras.ops.convert_to_tensor(gradient)
+        optimizer.apply([gradient, gradient], [slow, fast])
+        reference.apply([gradient], [plain])
+    expected = keras.ops.convert_to_numpy(plain)
+    np.testing.assert_allclose(fast, expected, rtol=1e-5)
+    np.testing.assert_allclose(slow, 0.01 * expected, rtol=1e-5)
+
+
+def test_learning_rate_can_be_changed():
+    slow = keras.Variable(np.zeros(1), name="slow")
+    optimizer = TwoRateAdam(0.1, [slow.path], 0.5)
+    optimizer.build([slow])
+    optimizer.learning_rate = 0.2
+    optimizer.apply([keras.ops.ones(1)], [slow])
+    np.testing.assert_allclose(slow, [-0.1], rtol=1e-4)
+
+
+def test_configuration_round_trip():
+    optimizer = TwoRateAdam(0.1, ["a/b"], 0.5)
+    again = TwoRateAdam.from_config(optimizer.get_config())
+    assert again.slow_paths == {"a/b"}
+    assert again.slow_factor == 0.5
