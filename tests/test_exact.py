@@ -11,9 +11,10 @@ from isl.network.architecture import (
     in_scale,
     upscale,
 )
-from isl.network.exact import build_exact_model, num_phases
+from isl.network.exact import build_exact_model
 from isl.network.model import build_model, with_raw_input
 from isl.network.model_folder import ModelDescription
+from isl.network.phases import num_phases
 from isl.prediction.predictor import build_predictor, iter_predictions
 from isl.prediction.tiles import plan_tiles
 from tests.tiny_runs import disks

@@ -21,6 +21,7 @@ ROOMS = (
     "evaluation",
     "training",
     "figures",
+    "benchmarks",
 )
 # Outside packages of the rooms that users with little installed rely on.
 OUTSIDE = {
@@ -29,6 +30,7 @@ OUTSIDE = {
 }
 # Files that may use what the others may not.
 TENSORFLOW = {"isl/network/tf1_checkpoint.py", "isl/training/monitoring.py"}
+BACKENDS = {"isl/benchmarks/measure.py"}
 PRINT = {"isl/command_line.py"}
 MAX_SCRIPT_LINES = 120
 

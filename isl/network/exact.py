@@ -9,24 +9,11 @@ the rest of the coarsest tower and the trunk run four times, and the heads on
 the blocks that are kept (BUILD_NOTES D21).
 """
 
-import math
-
 import keras
 from keras import layers, ops
 
-from isl.network.architecture import (
-    DOWNSCALE,
-    Architecture,
-    Block,
-    plan_towers,
-    plan_trunk,
-)
-
-
-def num_phases(architecture: Architecture) -> int:
-    """Number of shifts in each direction: 2 for the released network."""
-    size, grid = architecture.output_size, architecture.grid
-    return grid // math.gcd(grid, size)
+from isl.network.architecture import Architecture, plan_towers, plan_trunk
+from isl.network.phases import num_phases, num_shared_blocks
 
 
 class PhaseCrops(layers.Layer):
@@ -124,28 +111,6 @@ class Interleave(layers.Layer):
         return keras.KerasTensor((None, None, None, x.shape[-1]), x.dtype)
 
 
-def _split(tower: tuple[Block, ...], block: int) -> tuple[Block, int]:
-    """Finds the last block of a tower that all shifts share.
-
-    Args:
-        tower: The tower.
-        block: Pixels of a shift.
-
-    Returns:
-        The block, and a shift in pixels of its output: the last block before
-        a downscale block that leaves a scale of which `block` is no multiple,
-        or the last of the tower, which is back at full resolution.
-    """
-    scale, last = 1, None
-    for step in tower:
-        if step.kind == DOWNSCALE:
-            if block % (2 * scale):
-                return last, block // scale
-            scale *= 2
-        last = step
-    return last, block
-
-
 def build_exact_model(
     model: keras.Model, architecture: Architecture
 ) -> keras.Model:
@@ -168,7 +133,8 @@ def build_exact_model(
     num_planes = model.inputs[0].shape[-1]
     shared, crops = [], []
     for tower in plan_towers(architecture, num_planes):
-        last, offset = _split(tower, size)
+        count, offset = num_shared_blocks(tower, size)
+        last = tower[count - 1]
         shared.append(model.get_layer(last.name).output)
         crops.append(PhaseCrops(phases, offset, name=f"{last.name}_phases"))
     trunk = model.get_layer(plan_trunk(architecture, num_planes)[-1].name)

@@ -184,14 +184,14 @@ PAPER = TrainConfig(
     include_autoencoding=True,
 )
 
-# For two CPU cores and about an hour (BUILD_NOTES D20 and F1).
+# For two CPU cores and about an hour (BUILD_NOTES D20).
 FAST = TrainConfig(
     architecture=NARROW,
     output_size=72,
     batch_size=4,
-    num_steps=800,
+    num_steps=900,
     steps_per_epoch=50,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     schedule="cosine",
     warmup_steps=50,
     momentum=0.97,

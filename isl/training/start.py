@@ -1,15 +1,17 @@
-"""The weights that a run starts from, and which of them learn how fast."""
+"""What a run starts from: weights, optimizer, the compiled network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
+from isl.network.losses import MaskedLoss, head_weights
+from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
 from isl.network.transfer import Transfer, restore_from
 from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, target_histograms
-from isl.training.optimizer import TwoRateAdam
+from isl.training.optimizer import TwoRateAdam, create_variables
 
 
 def initialise_head_biases(
@@ -89,3 +91,34 @@ def build_optimizer(
         ],
         slow_factor=config.body_learning_rate / config.learning_rate,
     )
+
+
+def compile_for_training(
+    model: keras.Model,
+    config: TrainConfig,
+    labels: Sequence[str],
+    optimizer: keras.Optimizer,
+    training: bool | None = None,
+) -> keras.Model:
+    """Prepares a network for `train_on_batch`.
+
+    Args:
+        model: From `isl.network.model.build_model`.
+        config: The run; `loss` decides.
+        labels: Which heads are labels; the others predict input planes.
+        optimizer: Shared by all that is compiled from one network.
+        training: See `isl.network.model.with_raw_input`.
+
+    Returns:
+        A model of the batches of `isl.training.crops`.
+    """
+    heads = tuple(model.output)
+    others = [head for head in heads if head not in labels]
+    trained = with_raw_input(model, heads, training)
+    trained.compile(
+        optimizer=optimizer,
+        loss={head: MaskedLoss(config.loss) for head in heads},
+        loss_weights=head_weights(list(labels), others),
+    )
+    create_variables(trained)
+    return trained

@@ -22,8 +22,6 @@ from tqdm import tqdm
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
 from isl.images import choose_planes
-from isl.network.losses import MaskedLoss, head_weights
-from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription, save_model
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
@@ -36,8 +34,11 @@ from isl.training.data import (
 )
 from isl.training.monitoring import RunRecord
 from isl.training.normalization import Recalibrator
-from isl.training.optimizer import create_variables
-from isl.training.start import build_optimizer, start_weights
+from isl.training.start import (
+    build_optimizer,
+    compile_for_training,
+    start_weights,
+)
 from isl.training.validation import Validator
 
 CONFIG_FILE = "config.json"
@@ -168,17 +169,9 @@ class Trainer:
     def _compile(
         self, optimizer: keras.Optimizer, training: bool | None = None
     ) -> keras.Model:
-        """Prepares the network for steps; see `with_raw_input`."""
-        labels = list(self.config.labels)
-        others = [name for name in self._heads if name not in labels]
-        trained = with_raw_input(self.model, tuple(self._heads), training)
-        trained.compile(
-            optimizer=optimizer,
-            loss={name: MaskedLoss(self.config.loss) for name in self._heads},
-            loss_weights=head_weights(labels, others),
+        return compile_for_training(
+            self.model, self.config, self.config.labels, optimizer, training
         )
-        create_variables(trained)
-        return trained
 
     def _save_checkpoint(self) -> None:
         # One file, replaced in one move: a kill leaves the old or the new.

@@ -1,0 +1,1 @@
+"""How fast the network predicts and trains, and how fast it could."""

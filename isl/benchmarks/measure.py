@@ -1,0 +1,96 @@
+"""Time, memory and the machine's own limit, for one kind of work."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+_PEAK_SIZE = 2048
+
+
+def time_repeats(
+    work: Callable[[], Any], repeats: int, warmup: int = 1
+) -> list[float]:
+    """Times a piece of work.
+
+    Args:
+        work: What to do; has to wait for its result.
+        repeats: How often to time it.
+        warmup: How often to do it before, untimed, to compile.
+
+    Returns:
+        Seconds of each repeat.
+    """
+    for _ in range(warmup):
+        work()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Returns median, minimum and maximum."""
+    return {
+        "median": float(np.median(values)),
+        "min": float(min(values)),
+        "max": float(max(values)),
+    }
+
+
+def peak_multiply_adds(repeats: int = 5) -> float:
+    """Multiply-adds per second of a large matrix product: the machine's limit.
+
+    In float32, or what the back end makes of it, on the default device.
+    """
+    generator = np.random.default_rng(0)
+    one, other = (
+        ops.convert_to_tensor(
+            generator.standard_normal((_PEAK_SIZE, _PEAK_SIZE), np.float32)
+        )
+        for _ in range(2)
+    )
+
+    def multiply() -> float:
+        # One number instead of a matrix to wait for.
+        return float(ops.matmul(one, other)[0, 0])
+
+    return _PEAK_SIZE**3 / min(time_repeats(multiply, repeats))
+
+
+def peak_resident_bytes() -> int:
+    """The most memory that this process has held so far, bytes."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else size * 1024
+
+
+def device() -> tuple[str, int | None]:
+    """Describes the device that computes.
+
+    Returns:
+        Its name, and the most memory held on it so far in bytes; None where
+        that is not known, as on a CPU.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        used = jax.devices()[0]
+        statistics = used.memory_stats() or {}
+        return used.device_kind, statistics.get("peak_bytes_in_use")
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return (
+                torch.cuda.get_device_name(),
+                torch.cuda.max_memory_allocated(),
+            )
+    return keras.distribution.list_devices()[0], None

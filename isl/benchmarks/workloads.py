@@ -1,0 +1,178 @@
+"""What is measured: prediction, training steps and the drawing of patches."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.model_folder import ModelDescription
+from isl.prediction.predictor import build_predictor
+from isl.specs import DatasetSpec
+from isl.training.config import TrainConfig
+from isl.training.data import open_training_sampler, resolve
+from isl.training.start import compile_for_training
+
+METHODS = ("patchwise", "fast", "exact")
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """A piece of work that can be repeated.
+
+    Attributes:
+        run: Does it, and waits for the result.
+        pixels: Labelled or predicted pixels in it.
+        multiply_adds: Of the convolutions in it; None where none are.
+        parameters: What it is, JSON-serialisable.
+    """
+
+    run: Callable[[], Any]
+    pixels: int
+    multiply_adds: int | None
+    parameters: dict[str, Any]
+
+
+def _random_input(
+    generator: np.random.Generator, batch_size: int, size: int, num_z: int
+) -> dict[str, np.ndarray]:
+    return {
+        "planes": generator.integers(
+            0, 65536, (batch_size, size, size, num_z), np.uint16
+        ),
+        "presence": np.ones((batch_size, num_z), np.float32),
+    }
+
+
+def prediction_workload(
+    description: ModelDescription,
+    method: str,
+    output_size: int | None = None,
+    batch_size: int | None = None,
+    statistics: Sequence[str] = ("median",),
+) -> Workload:
+    """Statistics of one batch of tiles, from uint16 planes in memory.
+
+    Weights are random: they do not matter for the speed.
+
+    Args:
+        description: The network.
+        method: "patchwise" predicts patches of 8 pixels as the original did,
+            "fast" and "exact" tiles (`isl.prediction.tiles`).
+        output_size: Pixels a side of a tile; None: 8 for patches, 264 in one
+            pass, 256 exact.
+        batch_size: Patches or tiles at once; None: 16 patches or 1 tile.
+        statistics: To compute for each label.
+    """
+    table = description.architecture
+    is_exact = method == "exact"
+    if output_size is None:
+        tile = 16 * table.grid
+        output_size = {
+            "patchwise": table.output_size,
+            "fast": table.output_size + tile,
+            "exact": tile,
+        }[method]
+    if batch_size is None:
+        batch_size = 16 if method == "patchwise" else 1
+    predictor = build_predictor(
+        description.build(),
+        description,
+        statistics=statistics,
+        stitching="exact" if is_exact else "fast",
+    )
+    inputs = _random_input(
+        np.random.default_rng(0),
+        batch_size,
+        output_size + 2 * table.margin,
+        description.num_z,
+    )
+    count = exact_multiply_adds if is_exact else multiply_adds
+    return Workload(
+        run=lambda: predictor.model.predict_on_batch(inputs),
+        pixels=batch_size * output_size**2,
+        multiply_adds=batch_size
+        * count(
+            table, 2 * description.num_z, len(description.labels), output_size
+        ),
+        parameters={
+            "method": method,
+            "output_size": output_size,
+            "batch_size": batch_size,
+            "statistics": list(statistics),
+        },
+    )
+
+
+def training_workload(
+    description: ModelDescription, config: TrainConfig
+) -> Workload:
+    """One step of training on random patches.
+
+    A step counts as three forward passes of multiply-adds: the gradients of
+    weights and of features cost one each.
+
+    Args:
+        description: The network.
+        config: Batch, patch and loss.
+    """
+    model = description.build()
+    trained = compile_for_training(
+        model, config, description.labels, keras.optimizers.Adam(1e-4)
+    )
+    generator = np.random.default_rng(0)
+    size, batch_size = config.output_size, config.batch_size
+    inputs = _random_input(
+        generator, batch_size, config.input_size, description.num_z
+    )
+    shape = (batch_size, size, size)
+    targets = {
+        head: generator.integers(0, 65536, shape, np.uint16)
+        for head in model.output
+    }
+    weights = {head: np.ones(batch_size, np.float32) for head in model.output}
+    return Workload(
+        run=lambda: trained.train_on_batch(inputs, targets, weights),
+        pixels=batch_size * size**2,
+        multiply_adds=3
+        * batch_size
+        * multiply_adds(
+            config.architecture,
+            2 * description.num_z,
+            len(model.output),
+            size,
+        ),
+        parameters={"output_size": size, "batch_size": batch_size},
+    )
+
+
+def input_workload(
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+) -> Workload:
+    """Drawing the batch of one step from images on disk.
+
+    Args:
+        config: Batch and patch.
+        specs: Data sets.
+        image_root: Folder that the paths of the specs are relative to.
+
+    Raises:
+        InputError: If a well cannot be opened or is smaller than a patch.
+    """
+    config = resolve(config, specs)
+    sampler = open_training_sampler(config, specs, image_root)
+    steps = iter(range(2**32))
+    return Workload(
+        run=lambda: sampler.batch(0, next(steps), config.batch_size),
+        pixels=config.batch_size * config.output_size**2,
+        multiply_adds=None,
+        parameters={
+            "output_size": config.output_size,
+            "batch_size": config.batch_size,
+        },
+    )

@@ -1,0 +1,129 @@
+"""Counts the multiply-adds of the network's convolutions, from its table.
+
+Standard library only. Normalisation, activations, pooling and the statistics
+of the distributions are not counted.
+"""
+
+from collections.abc import Sequence
+
+from isl.network.architecture import (
+    DOWNSCALE,
+    IN_SCALE,
+    UPSCALE,
+    Architecture,
+    Block,
+    exit_size,
+    plan_towers,
+    plan_trunk,
+)
+from isl.network.phases import num_phases, num_shared_blocks
+
+_KERNEL_SIZE = {IN_SCALE: 3, DOWNSCALE: 4, UPSCALE: 4}
+
+
+def multiply_adds(
+    architecture: Architecture,
+    num_planes: int,
+    num_heads: int,
+    output_size: int,
+) -> int:
+    """Counts the multiply-adds of one pass over a square image.
+
+    Args:
+        architecture: The table.
+        num_planes: Planes of the network input: two for each z.
+        num_heads: Heads evaluated.
+        output_size: Rows and columns predicted, pixels: `output_size` of the
+            table plus a multiple of its `grid`.
+    """
+    extra = output_size - architecture.output_size
+    towers = plan_towers(architecture, num_planes)
+    trunk = plan_trunk(architecture, num_planes)
+    return (
+        _stem(architecture, num_planes, extra)
+        + sum(_blocks(tower, extra) for tower in towers)
+        + _blocks(trunk, extra)
+        + _heads(architecture, trunk, num_heads, output_size)
+    )
+
+
+def exact_multiply_adds(
+    architecture: Architecture,
+    num_planes: int,
+    num_heads: int,
+    output_size: int,
+) -> int:
+    """Counts the multiply-adds of `isl.network.exact` over a square image.
+
+    Args:
+        architecture: The table.
+        num_planes: Planes of the network input: two for each z.
+        num_heads: Heads evaluated.
+        output_size: Rows and columns predicted, pixels: a multiple of `grid`.
+    """
+    phases, shift = num_phases(architecture), architecture.output_size
+    extra = output_size - architecture.output_size
+    # A shifted view is smaller than what is shared, by the largest shift.
+    view_extra = extra - shift * (phases - 1)
+    total = _stem(architecture, num_planes, extra)
+    for tower in plan_towers(architecture, num_planes):
+        shared, _ = num_shared_blocks(tower, shift)
+        total += _blocks(tower, extra, stop=shared)
+        total += phases**2 * _blocks(tower, view_extra, start=shared)
+    trunk = plan_trunk(architecture, num_planes)
+    total += phases**2 * _blocks(trunk, view_extra)
+    return total + _heads(architecture, trunk, num_heads, output_size)
+
+
+def _stem(architecture: Architecture, num_planes: int, extra: int) -> int:
+    size = architecture.input_size + extra
+    return size**2 * num_planes * (architecture.stem_filters or 0)
+
+
+def _heads(
+    architecture: Architecture,
+    trunk: Sequence[Block],
+    num_heads: int,
+    output_size: int,
+) -> int:
+    # The heads' activation doubles the filters, as everywhere.
+    filters = 2 * trunk[-1].output_filters
+    return output_size**2 * filters * architecture.num_bins * num_heads
+
+
+def _blocks(
+    blocks: Sequence[Block],
+    extra: int,
+    start: int = 0,
+    stop: int | None = None,
+) -> int:
+    """Counts the blocks from `start` to `stop` of a tower or the trunk.
+
+    Args:
+        blocks: All of its blocks.
+        extra: Pixels by which its input is larger than the nominal patch.
+        start: First block to count.
+        stop: First block not to count; None: all.
+    """
+    size, total = blocks[0].input_size + extra, 0
+    for index, block in enumerate(blocks[:stop]):
+        if index >= start:
+            total += _block(block, size)
+        size = exit_size(block.kind, size)
+    return total
+
+
+def _block(block: Block, size: int) -> int:
+    taps = _KERNEL_SIZE[block.kind] ** 2
+    expansion = taps * 2 * block.input_filters * block.expansion_filters
+    if block.kind == UPSCALE:
+        # Each input pixel spreads over the taps; the border that is cropped
+        # later is computed too.
+        expanded, filters = (2 * size + 2) ** 2, block.expansion_filters
+        spatial = size**2 * expansion
+    else:
+        # The max-pool of the input stands beside the convolution.
+        expanded = exit_size(block.kind, size) ** 2
+        filters = block.expansion_filters + block.input_filters
+        spatial = expanded * expansion
+    return spatial + expanded * 2 * filters * block.reduction_filters

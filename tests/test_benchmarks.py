@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+
+from isl.benchmarks import measure, workloads
+from isl.benchmarks.report import measure_workload
+from isl.errors import InputError
+from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.model_folder import ModelDescription
+from isl.simulation.dataset import write_dataset
+from tests.tiny_runs import MICRO, MICRO_CONFIG
+
+SCRIPT = "benchmark"
+MODEL = ModelDescription(MICRO, 2, ("A", "B"))
+
+
+def test_repeats_are_timed_and_warmup_is_not():
+    calls = []
+    seconds = measure.time_repeats(lambda: calls.append(0), 3, warmup=2)
+    assert len(seconds) == 3
+    assert len(calls) == 5
+    assert measure.spread([3.0, 1.0, 8.0]) == {
+        "median": 3.0,
+        "min": 1.0,
+        "max": 8.0,
+    }
+
+
+def test_limits_of_the_machine_are_sensible():
+    assert 1e8 < measure.peak_multiply_adds(1) < 1e15
+    held = measure.peak_resident_bytes()
+    assert 5e7 < held < 1e12
+    block = np.ones(30_000_000)
+    assert measure.peak_resident_bytes() >= held
+    assert block.size
+    name, memory = measure.device()
+    assert name
+    assert memory is None or memory >= 0
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "batch_size", "count"),
+    [
+        ("patchwise", 8, 16, multiply_adds),
+        ("fast", 24, 1, multiply_adds),
+        ("exact", 16, 1, exact_multiply_adds),
+    ],
+)
+def test_prediction_gives_statistics(method, size, batch_size, count):
+    workload = workloads.prediction_workload(
+        MODEL, method, size, statistics=("median", "mean")
+    )
+    assert workload.run().shape == (batch_size, size, size, 4)
+    assert workload.pixels == batch_size * size**2
+    assert workload.multiply_adds == batch_size * count(MICRO, 4, 2, size)
+
+
+def test_sizes_of_tiles_have_defaults():
+    workload = workloads.prediction_workload(MODEL, "patchwise")
+    assert workload.parameters["output_size"] == 8
+    assert workload.parameters["batch_size"] == 16
+
+
+def test_training_does_steps():
+    workload = workloads.training_workload(MODEL, MICRO_CONFIG)
+    first = workload.run()
+    for _ in range(20):
+        last = workload.run()
+    assert np.mean(last) < np.mean(first)
+    assert workload.pixels == 2 * 16**2
+
+
+def test_input_draws_other_patches_each_time(tmp_path):
+    spec = write_dataset(tmp_path, 2, 48, 2, 0)
+    workload = workloads.input_workload(MICRO_CONFIG, [spec], tmp_path)
+    one, other = workload.run()[0], workload.run()[0]
+    assert one["planes"].shape == (2, 20, 20, 2)
+    assert not np.array_equal(one["planes"], other["planes"])
+
+
+def test_report_is_complete():
+    workload = workloads.prediction_workload(MODEL, "fast", 24)
+    report = measure_workload("predict", workload, MODEL, 5)
+    median = report["seconds"]["median"]
+    assert report["pixels_per_second"] == pytest.approx(24**2 / median)
+    assert report["multiply_adds_per_second"] == pytest.approx(
+        multiply_adds(MICRO, 4, 2, 24) / median
+    )
+    assert 0 < report["share_of_machine"] < 2
+    for name in ("device", "backend", "precision", "versions", "git_commit"):
+        assert report[name]
+    json.dumps(report)
+
+
+def test_script_prints_one_line_of_json(run, capsys):
+    run(
+        what="predict",
+        method="fast",
+        architecture="tiny",
+        num_z=2,
+        num_labels=1,
+        output_size=24,
+        repeats=2,
+    )
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["output_size"] == 24
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"method": "fast", "output_size": 25}, "25"),
+        ({"method": "exact", "output_size": 24}, "24"),
+        ({"what": "train", "output_size": 71}, "71"),
+        ({"what": "input"}, "data_specs"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_script_reports_mistakes(run, changes, part):
+    with pytest.raises(InputError, match=part):
+        run(**({"repeats": 1} | changes))

@@ -1,0 +1,75 @@
+"""Reference values: arithmetic on the released code (multiply-adds)."""
+
+import math
+
+import keras
+import pytest
+
+from isl.network.architecture import CONCORDANCE, NARROW, PAPER, TINY
+from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.model import build_model
+
+
+@pytest.mark.parametrize(
+    ("architecture", "num_planes", "num_heads", "billions"),
+    [
+        (CONCORDANCE, 52, 35, 4.1),
+        (CONCORDANCE, 26, 22, 4.0),
+        (PAPER, 26, 22, 5.9),
+        (PAPER, 13, 22, 3.5),
+        (PAPER, 52, 35, 14.0),
+    ],
+)
+def test_a_patch_costs_what_the_original_does(
+    architecture, num_planes, num_heads, billions
+):
+    count = multiply_adds(architecture, num_planes, num_heads, 8)
+    assert count / 1e9 == pytest.approx(billions, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "patchwise", "fast", "exact"),
+    [(4, 62.7, 3.18, 10.6), (35, 63.7, 4.20, 11.6)],
+)
+def test_cost_of_a_pixel(num_heads, patchwise, fast, exact):
+    """In the limit of large images."""
+    size = 160_000
+    one = multiply_adds(CONCORDANCE, 52, num_heads, 8)
+    large = multiply_adds(CONCORDANCE, 52, num_heads, 8 + size)
+    stitched = exact_multiply_adds(CONCORDANCE, 52, num_heads, size)
+    assert one / 8**2 == pytest.approx(patchwise * 1e6, rel=1e-3)
+    assert large / (8 + size) ** 2 == pytest.approx(fast * 1e6, rel=2e-3)
+    assert stitched / size**2 == pytest.approx(exact * 1e6, rel=2e-3)
+
+
+def test_larger_patches_cost_less_a_pixel():
+    costs = [
+        multiply_adds(NARROW, 26, 3, size) / size**2 for size in (8, 72, 264)
+    ]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_every_convolution_is_counted():
+    """Against the shapes that real layers see."""
+    model = build_model(TINY, 3, ("A", "B"), initializer="zeros")
+    layers = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose)
+    ]
+    probe = keras.Model(
+        model.input, [(layer.input, layer.output) for layer in layers]
+    )
+    size = 40 + 2 * TINY.margin
+    total = 0
+    for layer, (before, after) in zip(
+        layers, probe(keras.ops.zeros((1, size, size, 6))), strict=True
+    ):
+        transposed = isinstance(layer, keras.layers.Conv2DTranspose)
+        _, rows, columns, _ = before.shape if transposed else after.shape
+        total += rows * columns * math.prod(layer.kernel.shape)
+    assert multiply_adds(TINY, 6, 2, 40) == total
+
+
+def test_exact_equals_one_pass_where_nothing_is_shifted():
+    assert exact_multiply_adds(TINY, 6, 2, 40) == multiply_adds(TINY, 6, 2, 40)
