@@ -11,7 +11,7 @@ def scored(name="A1"):
     well = disks(name=name)
     bins = true_bins(well.labels["DISK"].values)
     scores = LabelScores()
-    scores.add(bins, bins, np.zeros(bins.shape))
+    scores.add(bins, bins, None)
     rows, columns = (slice(0, size) for size in well.shape)
     return well, WellScores(
         "test", name, rows, columns, {"DISK": scores},

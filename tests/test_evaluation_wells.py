@@ -35,7 +35,7 @@ def test_every_pixel_of_the_region_counts_once(scorer):
     assert (scores.rows, scores.columns) == (slice(3, 50), slice(10, 71))
     for label in ("DISK", "INVERSE"):
         assert scores.labels[label].histogram.count == 47 * 61
-        assert scores.labels[label].nll_count == 47 * 61
+        assert scores.labels[label].distribution.count == 47 * 61
         assert scores.predictions[label].shape == (47, 61)
 
 
@@ -60,7 +60,11 @@ def test_stored_prediction_scores_as_its_model(network, scorer, tmp_path):
         (tiling.columns.start, tiling.columns.stop),
     )
     direct = score_model(scorer, "c", well, inner)
-    expected = direct.labels["DISK"].metrics() | {"nll": None}
+    scores = direct.labels["DISK"]
+    assert scores.distribution.metrics()["nll"] > 0
+    # Distributions are not stored.
+    undefined = dict.fromkeys(scores.distribution.metrics())
+    expected = scores.metrics() | undefined
     assert stored.labels["DISK"].metrics() == expected
     np.testing.assert_array_equal(
         stored.predictions["DISK"], direct.predictions["DISK"]

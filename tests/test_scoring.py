@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from isl.evaluation.scoring import (
+    QUANTITIES,
     LabelScores,
     add_scores,
     build_scorer,
@@ -30,26 +31,46 @@ def inputs(size=20, batch=1):
 
 
 def naive_scores(model, batch):
-    """Median bin and NLL from the logits, in plain NumPy."""
+    """The quantities from the logits, in plain NumPy, by name."""
     pairs = np.ones((*batch["planes"].shape[:3], 4), np.float32)
     pairs[..., ::2] = batch["planes"] / 65535
     logits = np.asarray(model(pairs)["A"], np.float64)
     shifted = logits - logits.max(-1, keepdims=True)
     probabilities = np.exp(shifted) / np.exp(shifted).sum(-1, keepdims=True)
-    median = (np.cumsum(probabilities, -1) < 0.5).sum(-1)
     bins = np.rint(batch["truth"]["A"] / 257).astype(int)
+    values = np.arange(256) / 255
+    mean = probabilities @ values
+    # The O(n^2) form of CRPS: E|X - y| - E|X - X'| / 2.
+    to_truth = np.abs(values - bins[..., None] / 255)
+    apart = np.abs(values[:, None] - values)
+    own = np.einsum("...i,ij,...j", probabilities, apart, probabilities)
+    cumulative = np.cumsum(probabilities, -1)
     chosen = np.take_along_axis(probabilities, bins[..., None], -1)[..., 0]
-    return median, -np.log(chosen) / math.log(256)
+    reached = np.take_along_axis(cumulative, bins[..., None], -1)[..., 0]
+    return {
+        "median": (cumulative < 0.5).sum(-1),
+        "nll": -np.log(chosen) / math.log(256),
+        "crps": (probabilities * to_truth).sum(-1) - own / 2,
+        "below": reached - chosen,
+        "reached": reached,
+        "deviation": np.sqrt(probabilities @ values**2 - mean**2),
+        "probability_bright": probabilities[..., 96:].sum(-1),
+    }
 
 
-def test_scorer_gives_median_and_likelihood_of_each_pixel(model):
+def test_scorer_gives_the_quantities_of_each_pixel(model):
     batch = inputs(batch=2)
+    batch["truth"]["A"][0, :2] = 0  # The first bin has nothing below.
     scores = build_scorer(model, ("A",)).predict_on_batch(batch)
     assert set(scores) == {"A"}
-    median, nll = naive_scores(model, batch)
-    np.testing.assert_allclose(scores["A"][..., 1], nll, atol=1e-5)
-    moved = np.rint(scores["A"][..., 0]) != median
+    expected = naive_scores(model, batch)
+    assert tuple(expected) == QUANTITIES
+    moved = np.rint(scores["A"][..., 0]) != expected["median"]
     assert moved.mean() < 1e-2  # Ties within rounding.
+    for index, name in enumerate(QUANTITIES[1:], start=1):
+        np.testing.assert_allclose(
+            scores["A"][..., index], expected[name], atol=1e-5, err_msg=name
+        )
 
 
 def test_true_bins_round_to_the_nearest():
@@ -81,4 +102,5 @@ def test_likelihood_is_undefined_without_distributions():
     scores = LabelScores()
     scores.add(np.array([1, 2]), np.array([1, 3]), None)
     assert scores.metrics()["nll"] is None
+    assert scores.metrics()["coverage_90"] is None
     assert scores.metrics()["bin_accuracy"] == 0.5

@@ -6,14 +6,33 @@ import keras
 import numpy as np
 from keras import ops
 
+from isl.evaluation.distributions import (
+    BRIGHT_BIN,
+    DistributionScores,
+    PixelDistributions,
+)
 from isl.evaluation.pixels import JointHistogram
 from isl.network.intensity_bins import NUM_BINS, statistics, uint16_to_bins
-from isl.network.losses import pixel_cross_entropy
+from isl.network.losses import (
+    pixel_cross_entropy,
+    pixel_ranked_probability_score,
+)
 from isl.network.model import with_raw_input
+
+QUANTITIES = (
+    "median",
+    "nll",
+    "crps",
+    "below",
+    "reached",
+    "deviation",
+    "probability_bright",
+)
+"""What the scorer gives of each pixel; see `PixelScores`."""
 
 
 class PixelScores(keras.layers.Layer):
-    """Median bin and negative log likelihood of each pixel of a label."""
+    """What is needed of the distribution of each pixel to score it."""
 
     def call(self, logits, truth):
         """Scores predictions.
@@ -23,56 +42,79 @@ class PixelScores(keras.layers.Layer):
             truth: uint16 intensity, [batch, row, column].
 
         Returns:
-            float32, [batch, row, column, 2]: the bin of the median, and the
-            negative log likelihood in units of ln 256.
+            float32, [batch, row, column, quantity], in the order of
+            `QUANTITIES`: the bin of the median, and what
+            `isl.evaluation.distributions.PixelDistributions` holds.
         """
-        median = statistics(logits, ("median",))[..., 0]
-        nll = pixel_cross_entropy(logits, uint16_to_bins(truth))
-        return ops.stack([median * (NUM_BINS - 1), nll], axis=-1)
+        bins = uint16_to_bins(truth)
+        median, deviation = ops.unstack(
+            statistics(logits, ("median", "standard_deviation")), axis=-1
+        )
+        cumulative = ops.cumsum(ops.softmax(logits, axis=-1), axis=-1)
+        index = bins[..., None]
+        reached = ops.take_along_axis(cumulative, index, axis=-1)[..., 0]
+        before = ops.take_along_axis(
+            cumulative, ops.maximum(index - 1, 0), axis=-1
+        )[..., 0]
+        return ops.stack(
+            [
+                median * (NUM_BINS - 1),
+                pixel_cross_entropy(logits, bins),
+                pixel_ranked_probability_score(logits, bins),
+                ops.where(bins > 0, before, 0.0),
+                reached,
+                deviation,
+                1.0 - cumulative[..., BRIGHT_BIN - 1],
+            ],
+            axis=-1,
+        )
 
     def compute_output_spec(self, logits, truth):
         """Shape of the scores."""
-        return keras.KerasTensor((*logits.shape[:-1], 2), "float32")
+        shape = (*logits.shape[:-1], len(QUANTITIES))
+        return keras.KerasTensor(shape, "float32")
 
 
 class LabelScores:
-    """Running scores of one label over any number of patches."""
+    """Running scores of one label over any number of patches.
+
+    Attributes:
+        histogram: Of the medians.
+        distribution: Of the distributions; empty where only a statistic was
+            predicted.
+    """
 
     def __init__(self):
         """Starts empty."""
         self.histogram = JointHistogram()
-        self.nll_sum = 0.0
-        self.nll_count = 0
+        self.distribution = DistributionScores()
 
     def add(
         self,
         true_bins: np.ndarray,
         predicted_bins: np.ndarray,
-        nll: np.ndarray | None,
+        distributions: PixelDistributions | None,
     ) -> None:
         """Adds pixels.
 
         Args:
             true_bins: Integers, any shape.
             predicted_bins: Integers, same shape: bins of the median.
-            nll: Negative log likelihoods in units of ln 256, same shape, or
-                None where only a statistic was predicted.
+            distributions: Of the same pixels, or None where only a statistic
+                was predicted.
         """
         self.histogram.add(true_bins, predicted_bins)
-        if nll is not None:
-            self.nll_sum += float(np.sum(nll, dtype=np.float64))
-            self.nll_count += nll.size
+        if distributions is not None:
+            self.distribution.add(distributions)
 
     def merge(self, other: "LabelScores") -> None:
         """Adds the pixels of another instance."""
         self.histogram.merge(other.histogram)
-        self.nll_sum += other.nll_sum
-        self.nll_count += other.nll_count
+        self.distribution.merge(other.distribution)
 
     def metrics(self) -> dict[str, float | None]:
         """Returns metric names to values; None where undefined."""
-        nll = self.nll_sum / self.nll_count if self.nll_count else None
-        return {**self.histogram.metrics(), "nll": nll}
+        return {**self.histogram.metrics(), **self.distribution.metrics()}
 
 
 def build_scorer(model: keras.Model, labels: tuple[str, ...]) -> keras.Model:
@@ -123,5 +165,13 @@ def add_scores(
         truth: Label to uint16 intensities of the same pixels.
     """
     for label, values in scores.items():
+        bins = true_bins(truth[label])
         predicted = np.rint(values[..., 0]).astype(np.int64)
-        totals[label].add(true_bins(truth[label]), predicted, values[..., 1])
+        totals[label].add(
+            bins,
+            predicted,
+            PixelDistributions(
+                *(values[..., k] for k in range(1, len(QUANTITIES))),
+                is_bright=bins >= BRIGHT_BIN,
+            ),
+        )

@@ -156,6 +156,13 @@ class Item:
             self.fail("must be a number above 0, or null")
         return float(number)
 
+    def share(self) -> float:
+        """Reads a number from 0 up to, but not including, 1."""
+        number = self.value
+        if type(number) not in (int, float) or not 0 <= number < 1:
+            self.fail("must be a number from 0 to below 1")
+        return float(number)
+
     def span(self) -> tuple[int, int]:
         """Reads a half-open range of pixels, `[first, end]`."""
         value = self.value

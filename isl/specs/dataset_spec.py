@@ -32,6 +32,7 @@ from isl.errors import InputError
 from isl.files import read_json
 from isl.specs import checks
 from isl.specs.region import Region
+from isl.specs.source import Source, parse_source
 
 MODALITIES = ("BRIGHTFIELD", "PHASE_CONTRAST", "DIC")
 
@@ -96,11 +97,16 @@ class DatasetSpec:
         condition: Name of the condition, such as `B`.
         modality: One of `MODALITIES`; None to take what the files say.
         num_z: Planes of every z-stack; None if not known in advance.
-        labels: Labels of the dataset, in the order of the network's heads.
+        labels: Labels of the dataset, in the order of the network's heads;
+            none only for raw images to predict.
         pixel_size_um: Side of a pixel in micrometres, or None if unknown.
         wells: The wells that are listed one by one.
         well_folders: Split name to folders in the published naming; every
             well found there belongs to that split.
+        source: Raw images that are not wells yet, instead of `wells` and
+            `well_folders`.
+        preprocessing: What to do with them, in order: objects with a key
+            `step` (`isl.preprocessing.steps`) and its parameters.
         facts: Name to `{"value": ..., "source": ...}`; the source says where
             the value was read. Marks that start with `U-` are unverified and
             are never to be printed as the paper's.
@@ -118,6 +124,8 @@ class DatasetSpec:
     well_folders: Mapping[str, tuple[str, ...]] = dataclasses.field(
         default_factory=dict
     )
+    source: Source | None = None
+    preprocessing: tuple[Mapping[str, Any], ...] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     licence: str | None = None
     citation: str | None = None
@@ -144,6 +152,8 @@ class DatasetSpec:
         value["well_folders"] = {
             split: list(folders) for split, folders in self.well_folders.items()
         }
+        value["source"] = self.source and self.source.to_dict()
+        value["preprocessing"] = [dict(step) for step in self.preprocessing]
         value["facts"] = dict(self.facts)
         return value
 
@@ -161,7 +171,8 @@ def load_dataset_spec(path: str | os.PathLike) -> DatasetSpec:
 def list_splits(spec: DatasetSpec) -> tuple[str, ...]:
     """Returns the names of all splits, in the order of their appearance."""
     names = [split for well in spec.wells for split in well.splits]
-    return tuple(dict.fromkeys([*names, *spec.well_folders]))
+    sources = spec.source.splits if spec.source else ()
+    return tuple(dict.fromkeys([*names, *spec.well_folders, *sources]))
 
 
 def select_wells(spec: DatasetSpec, split: str) -> tuple[WellSpec, ...]:
@@ -186,7 +197,9 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         required=("name", "condition", "labels"),
         allowed=[field.name for field in dataclasses.fields(DatasetSpec)],
     )
-    labels = item.get("labels").names(checks.LABEL)
+    labels = ()
+    if item.get("source").value is None or item.get("labels").value != []:
+        labels = item.get("labels").names(checks.LABEL)
     num_z = item.get("num_z").optional(checks.Item.positive_integer)
     wells = tuple(
         _parse_well(well, labels, num_z) for well in item.get("wells").items()
@@ -201,14 +214,20 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         split.text(): tuple(folder.relative_path() for folder in folders)
         for split, folders in item.get("well_folders").lists_by_key()
     }
-    if not wells and not well_folders:
+    modality = item.get("modality").optional(
+        lambda value: value.one_of(MODALITIES)
+    )
+    source = item.get("source").optional(
+        lambda value: parse_source(value, modality, labels)
+    )
+    if source is None and not wells and not well_folders:
         item.get("wells").fail("must list a well where there are no folders")
+    if source is not None and (wells or well_folders):
+        item.get("source").fail("must stand alone, without wells or folders")
     return DatasetSpec(
         name=item.get("name").text(),
         condition=item.get("condition").text(),
-        modality=item.get("modality").optional(
-            lambda value: value.one_of(MODALITIES)
-        ),
+        modality=modality,
         num_z=num_z,
         labels=labels,
         pixel_size_um=item.get("pixel_size_um").optional(
@@ -216,6 +235,10 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         ),
         wells=wells,
         well_folders=well_folders,
+        source=source,
+        preprocessing=tuple(
+            _parse_step(step) for step in item.get("preprocessing").items()
+        ),
         facts=_parse_facts(item.get("facts")),
         licence=item.get("licence").optional(checks.Item.text),
         citation=item.get("citation").optional(checks.Item.text),
@@ -251,6 +274,14 @@ def _parse_well(
         planes=planes,
         labels=files,
     )
+
+
+def _parse_step(item: checks.Item) -> dict[str, Any]:
+    """Reads a step; the room of preprocessing knows its parameters."""
+    if not isinstance(item.value, dict):
+        item.fail("must be an object")
+    item.get("step").text()
+    return dict(item.value)
 
 
 def _parse_region(item: checks.Item) -> Region:
