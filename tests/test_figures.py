@@ -347,7 +347,20 @@ def test_summary_of_a_bad_prediction():
     assert "0.500 does not beat 0.375" in text
 
 
+@pytest.mark.parametrize(
+    ("coverage", "verdict"),
+    [
+        (0.5, "50 % of the true intensities .* surer of itself"),
+        (0.88, "knows how sure it can be"),
+        (0.99, "more cautious than it need be"),
+    ],
+)
+def test_summary_of_a_distribution(coverage, verdict):
+    assert re.search(verdict, summary(coverage_90=coverage))
+
+
 def test_summary_of_undefined_values():
+    assert summary(coverage_90=None) == ""
     assert "is undefined, because" in summary(pearson=None)
     assert summary(nll=0.3) == ""
     assert summary(nll=None, label_entropy=None) == ""

@@ -29,6 +29,27 @@ METRICS = {
         "predicted distribution and the truth, as an intensity; lower is "
         "better.",
     ),
+    "coverage_50": (
+        "50 % coverage",
+        "Share of pixels whose truth lies in the central 50 % of the predicted "
+        "distribution. It should be 0.5: less is overconfident, more is too "
+        "cautious.",
+    ),
+    "coverage_90": (
+        "90 % coverage",
+        "The same for the central 90 %; it should be 0.9.",
+    ),
+    "expected_calibration_error": (
+        "Calibration error",
+        "Mean distance between the predicted probability that a pixel is "
+        "bright (an intensity of 0.376 or more) and how often such pixels are; "
+        "0 is perfect.",
+    ),
+    "sharpness": (
+        "Sharpness",
+        "Mean standard deviation of the predicted distributions, as an "
+        "intensity: the smaller, the more they say, if they are calibrated.",
+    ),
     "mae": (
         "MAE",
         "Mean absolute error, as a share of the intensity scale from 0 to 1; "
@@ -44,6 +65,9 @@ METRICS = {
         "Share of pixels predicted at most 8 of 256 intensity bins off.",
     ),
 }
+
+# A coverage this close to the nominal one passes as calibrated in words.
+_CALIBRATED_WITHIN = 0.05
 
 LABEL_MEANINGS = {
     "DAPI_CONFOCAL": "cell nuclei",
@@ -98,6 +122,8 @@ def summarise(metrics: Mapping[str, MetricRow]) -> str:
                 metrics["nll"].value, None if entropy is None else entropy.value
             )
         )
+    if "coverage_90" in metrics and metrics["coverage_90"].value is not None:
+        sentences.append(_calibration(metrics["coverage_90"].value))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -136,4 +162,17 @@ def _likelihood(nll: float | None, entropy: float | None) -> str:
     return (
         "The predicted distributions are no better than the label's own "
         f"histogram: {numbers} does not beat {guess} (lower is better)."
+    )
+
+
+def _calibration(coverage: float) -> str:
+    if coverage < 0.9 - _CALIBRATED_WITHIN:
+        verdict = "the prediction is surer of itself than it should be"
+    elif coverage > 0.9 + _CALIBRATED_WITHIN:
+        verdict = "the prediction is more cautious than it need be"
+    else:
+        verdict = "the prediction knows how sure it can be"
+    return (
+        f"{100 * coverage:.0f} % of the true intensities lie within the range "
+        f"that should hold 90 % of them: {verdict}."
     )
