@@ -1,0 +1,144 @@
+"""Cells whose areas, brightness and death are known."""
+
+import csv
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from isl.evaluation.cells import (
+    CELL_COLUMNS,
+    Cell,
+    compare_cells,
+    measure_cells,
+    pearson,
+    write_cells,
+)
+
+SHAPE = (60, 90)
+
+
+def draw(*boxes):
+    """An image of boxes (row, column, size, intensity)."""
+    image = np.full(SHAPE, 0.1)
+    for row, column, size, intensity in boxes:
+        image[row : row + size, column : column + size] = intensity
+    return image
+
+
+def segment(image):
+    return ndimage.label(image > 0.2)[0]
+
+
+NUCLEI = (
+    (5, 5, 8, 0.5),
+    (5, 30, 10, 0.6),
+    (5, 60, 12, 0.9),
+    (35, 5, 14, 0.7),
+)
+TRUE = draw(*NUCLEI)
+DEAD = draw((5, 30, 10, 0.8), (35, 5, 14, 0.8))
+
+
+def test_cells_are_measured():
+    cells = measure_cells(segment(TRUE), TRUE, DEAD)
+    assert len(cells) == 4
+    assert cells[1] == Cell(
+        row=9.5,
+        column=34.5,
+        area=100,
+        intensity=pytest.approx(0.6),
+        dead_intensity=pytest.approx(0.8),
+        is_dead=True,
+    )
+    assert [cell.is_dead for cell in cells] == [False, True, False, True]
+    assert measure_cells(segment(TRUE), TRUE)[1].is_dead is None
+    assert measure_cells(np.zeros(SHAPE, int), TRUE) == []
+
+
+def test_threshold_of_death():
+    cells = measure_cells(segment(TRUE), TRUE, DEAD, dead_threshold=0.85)
+    assert not any(cell.is_dead for cell in cells)
+
+
+def test_truth_against_itself_is_perfect():
+    metrics = compare_cells(TRUE, TRUE, segment, DEAD, DEAD).metrics()
+    for name in ("precision", "recall", "f1", "viability_accuracy"):
+        assert metrics[name] == 1
+    assert metrics["area_pearson"] == pytest.approx(1)
+    assert metrics["intensity_pearson"] == pytest.approx(1)
+    for name in ("split", "merged", "added", "missed"):
+        assert metrics[f"nuclei_{name}"] == 0
+    assert metrics["dead_true"] == metrics["dead_predicted"] == 2
+
+
+def test_known_errors_are_found():
+    # The first is missed, one is added, the last shrinks below half.
+    predicted = draw(*NUCLEI[1:3], (35, 5, 9, 0.7), (40, 60, 10, 0.5))
+    cells = compare_cells(TRUE, predicted, segment)
+    metrics = cells.metrics()
+    assert metrics["nuclei_missed"] == 1
+    assert metrics["nuclei_added"] == 1
+    assert metrics["precision"] == 0.5
+    assert metrics["recall"] == 0.5
+    assert len(cells.matched) == len(cells.missed) == len(cells.added) == 2
+    assert "viability_accuracy" not in metrics
+
+
+def test_curve_falls_with_strictness():
+    predicted = draw(*NUCLEI[1:3], (35, 5, 9, 0.7))
+    curve = compare_cells(TRUE, predicted, segment).curve
+    assert curve[0.1] == curve[0.4] == 3  # 9^2 / 14^2 = 0.41.
+    assert curve[0.45] == curve[0.95] == 2
+
+
+def test_confusion_of_life_and_death():
+    predicted_dead = draw((5, 30, 10, 0.8), (5, 60, 12, 0.8))
+    cells = compare_cells(TRUE, TRUE, segment, DEAD, predicted_dead)
+    # Alive and right, alive called dead; dead called alive, dead and right.
+    np.testing.assert_array_equal(cells.confusion(), [[1, 1], [1, 1]])
+    metrics = cells.metrics()
+    assert metrics["viability_accuracy"] == 0.5
+    assert metrics["viability_balanced_accuracy"] == 0.5
+
+
+def test_balanced_accuracy_needs_both_kinds():
+    alive = draw()
+    metrics = compare_cells(TRUE, TRUE, segment, alive, alive).metrics()
+    assert metrics["viability_accuracy"] == 1
+    assert metrics["viability_balanced_accuracy"] is None
+
+
+def test_images_add_up():
+    one = compare_cells(TRUE, TRUE, segment, DEAD, DEAD)
+    other = compare_cells(TRUE, draw(*NUCLEI[1:]), segment, DEAD, DEAD)
+    both = one + other
+    assert both.metrics()["recall"] == pytest.approx(7 / 8)
+    assert both.curve[0.5] == 7
+    assert both.confusion().sum() == 7
+
+
+def test_correlations_by_hand():
+    assert pearson([(1, 2), (2, 4), (3, 7)]) == pytest.approx(
+        np.corrcoef([1, 2, 3], [2, 4, 7])[0, 1]
+    )
+    assert pearson([]) is None
+    assert pearson([(1, 2)]) is None
+    assert pearson([(1, 2), (1, 3)]) is None
+
+
+def test_table_has_a_row_for_each_cell(tmp_path):
+    predicted = draw(*NUCLEI[1:], (35, 60, 10, 0.5))
+    cells = compare_cells(TRUE, predicted, segment, DEAD, DEAD)
+    path = tmp_path / "cells.csv"
+    write_cells(path, {("B", "A1", "DAPI_CONFOCAL"): cells})
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == CELL_COLUMNS
+    assert len(rows) == 5
+    assert {row["well"] for row in rows} == {"A1"}
+    (missed,) = [row for row in rows if not row["predicted_area"]]
+    assert missed["true_area"] == "64"
+    (added,) = [row for row in rows if not row["true_area"]]
+    assert added["predicted_area"] == "100"
+    assert rows[0]["true_is_dead"] == "True"
