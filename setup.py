@@ -12,7 +12,7 @@ VERSION = re.search(
 
 JAX = ["jax>=0.4.35"]
 TORCH = ["torch>=2.6"]
-TEST = ["pytest>=8", "ruff>=0.9", *JAX]
+TEST = ["ome-zarr-models>=1.7", "pytest>=8", "ruff>=0.9", *JAX]
 
 setuptools.setup(
     name="isl",
@@ -28,6 +28,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
+        "google-crc32c>=1.5",
         "h5py>=3.11",
         "keras>=3.12",
         "matplotlib>=3.9",
@@ -40,6 +41,7 @@ setuptools.setup(
         "tensorflow>=2.18",
         "tifffile>=2024.8.10",
         "tqdm>=4.66",
+        "zarr>=3.1.3",
     ],
     extras_require={
         "jax": JAX,

@@ -1,4 +1,4 @@
-r"""Measures speed and memory; prints one line of JSON.
+r"""Measures speed and memory; prints a line of JSON for each method.
 
     python experiments/benchmark.py --what=predict --method=fast
     python experiments/benchmark.py --what=train --architecture=narrow
@@ -7,8 +7,9 @@ r"""Measures speed and memory; prints one line of JSON.
 
 `seconds` are of one batch: median, minimum and maximum of `--repeats`. Rates
 are of the median. `share_of_machine` compares the convolutions' multiply-adds
-with those of a large matrix product in the same run. One run measures one
-thing, so that its peak of memory is its own.
+with those of a large matrix product in the same run. Several methods in one
+run (`--method=patchwise,fast,exact`) may be compared; the peak of memory is
+that of the process so far, so measure it with one.
 """
 
 import dataclasses
@@ -28,8 +29,8 @@ from isl.training.config import FAST
 _WHAT = flags.DEFINE_enum(
     "what", "predict", ["predict", "train", "input"], "What to measure."
 )
-_METHOD = flags.DEFINE_enum(
-    "method", "fast", workloads.METHODS, "How to predict."
+_METHOD = flags.DEFINE_list(
+    "method", ["fast"], f"How to predict: from {', '.join(workloads.METHODS)}."
 )
 _ARCHITECTURE = flags.DEFINE_enum(
     "architecture", "concordance", sorted(ARCHITECTURES), "The network."
@@ -52,28 +53,30 @@ _REPEATS = flags.DEFINE_integer(
 )
 _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data sets, for input.")
 _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
+_COLD = flags.DEFINE_boolean(
+    "cold", False, "Opens files anew for each batch, out of the cache."
+)
 
 
-def _predict(description: ModelDescription) -> workloads.Workload:
+def _predict(description: ModelDescription, method: str) -> workloads.Workload:
     table, size = description.architecture, _OUTPUT_SIZE.value
-    step = size if _METHOD.value == "exact" else (size or 0) - table.output_size
+    if method not in workloads.METHODS:
+        raise InputError(
+            f"method must be from {', '.join(workloads.METHODS)}. Received: "
+            f"{method}"
+        )
+    step = size if method == "exact" else (size or 0) - table.output_size
     if size is not None and (size < table.output_size or step % table.grid):
         raise InputError(
             f"output_size must be a multiple of {table.grid} (exact) or "
             f"{table.output_size} plus one (fast). Received: {size}"
         )
     return workloads.prediction_workload(
-        description,
-        _METHOD.value,
-        size,
-        _BATCH_SIZE.value,
-        _STATISTICS.value,
+        description, method, size, _BATCH_SIZE.value, _STATISTICS.value
     )
 
 
-def _workload(description: ModelDescription) -> workloads.Workload:
-    if _WHAT.value == "predict":
-        return _predict(description)
+def _other(description: ModelDescription) -> workloads.Workload:
     config = dataclasses.replace(
         FAST,
         architecture=description.architecture,
@@ -89,7 +92,9 @@ def _workload(description: ModelDescription) -> workloads.Workload:
             f"Received: {_DATA_SPECS.value}, {_IMAGE_ROOT.value}"
         )
     specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
-    return workloads.input_workload(config, specs, _IMAGE_ROOT.value)
+    return workloads.input_workload(
+        config, specs, _IMAGE_ROOT.value, _COLD.value
+    )
 
 
 def main() -> None:
@@ -97,15 +102,14 @@ def main() -> None:
     description = ModelDescription(
         ARCHITECTURES[_ARCHITECTURE.value], _NUM_Z.value, labels
     )
-    workload = _workload(description)
-    is_input = _WHAT.value == "input"
-    report = measure_workload(
-        _WHAT.value,
-        workload,
-        None if is_input else description,
-        _REPEATS.value,
-    )
-    print(json.dumps(report))
+    what, repeats = _WHAT.value, _REPEATS.value
+    if what == "predict":
+        work = (_predict(description, method) for method in _METHOD.value)
+    else:
+        work = iter([_other(description)])
+    for workload in work:
+        used = None if what == "input" else description
+        print(json.dumps(measure_workload(what, workload, used, repeats)))
 
 
 if __name__ == "__main__":

@@ -3,34 +3,36 @@ r"""Predicts label images from a z-stack in transmitted light.
     python experiments/predict.py --model=runs/simulated/model \
         --input=simulated/A1 --output=A1.ome.tif --statistics=median,entropy
 
-Writes an OME-TIFF, axes CYX, float32 in [0, 1], with one channel per label and
-statistic, named `LABEL:statistic`. Beside the planes of PNG files, which are
-kept, memory does not depend on the size of the image.
+Writes an OME-TIFF or an OME-Zarr, axes CYX, float32 in [0, 1], with a channel
+for each label and statistic, named `LABEL:statistic`. Beside the planes of PNG
+files, which are kept, memory does not depend on the size of the image.
 
 A stack with another number of planes than the model takes feeds it planes at
 equal distances, as the original does, and the last line names them.
 
 With `--padding=none` only pixels whose field of view lies inside the image are
-predicted; the offset stands in the description of the image (`origin`).
+predicted; the offset stands in the annotations of the output (`origin`).
 """
 
 import time
-from collections.abc import Sequence
 
 from absl import flags
 
 from isl import command_line
-from isl.errors import InputError
-from isl.images import check_tiff_suffix, open_image
+from isl.images import open_image
 from isl.network.model_folder import load_model
 from isl.prediction import predictor as predictor_lib
+from isl.prediction.output import check_output_suffix, predict_to_file
 from isl.prediction.tiles import PADDINGS, STITCHINGS, plan_tiles
+from isl.prediction.units import UNITS, camera_units
 
 _MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
 _INPUT = flags.DEFINE_string(
-    "input", None, "A folder of planes, an OME-TIFF or a PNG.", required=True
+    "input", None, "Folder of planes, OME-TIFF, OME-Zarr, PNG.", required=True
 )
-_OUTPUT = flags.DEFINE_string("output", None, "OME-TIFF.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "An OME-TIFF or OME-Zarr, by its suffix.", required=True
+)
 _LABELS = flags.DEFINE_list(
     "labels", None, "Labels to predict; all labels of the model by default."
 )
@@ -42,10 +44,7 @@ _STATISTICS = flags.DEFINE_list(
     "q05.",
 )
 _STITCHING = flags.DEFINE_enum(
-    "stitching",
-    "fast",
-    STITCHINGS,
-    "One pass over large tiles, or what the original's stitching gives.",
+    "stitching", "fast", STITCHINGS, "One pass, or the original's stitching."
 )
 _PADDING = flags.DEFINE_enum(
     "padding",
@@ -53,10 +52,11 @@ _PADDING = flags.DEFINE_enum(
     PADDINGS,
     "Outside the image: its mirror image, or no prediction that needs it.",
 )
+_UNITS = flags.DEFINE_enum(
+    "units", "intensity", UNITS, "0 to 1, or units of the training camera."
+)
 _Z_PLANES = flags.DEFINE_list(
-    "z_planes",
-    None,
-    "Planes to use, from 0, one for each that the model takes.",
+    "z_planes", None, "Planes to use, from 0, as many as the model takes."
 )
 _TILE_SIZE = flags.DEFINE_integer(
     "tile_size", None, "Pixels a side of a tile at most; about 264."
@@ -64,11 +64,12 @@ _TILE_SIZE = flags.DEFINE_integer(
 
 
 def main() -> None:
-    check_tiff_suffix(_OUTPUT.value)
-    z_planes = None if _Z_PLANES.value is None else _integers(_Z_PLANES.value)
+    check_output_suffix(_OUTPUT.value)
     well = open_image(_INPUT.value)
     model, description = load_model(_MODEL.value)
-    planes = predictor_lib.select_planes(description.num_z, well, z_planes)
+    planes = predictor_lib.select_planes(
+        description.num_z, well, _Z_PLANES.value
+    )
     tiling = plan_tiles(
         description.architecture,
         well.shape,
@@ -84,36 +85,34 @@ def main() -> None:
         _STATISTICS.value,
         _STITCHING.value,
     )
+    convert = None
+    if _UNITS.value == "original":
+        convert = camera_units(
+            predictor.labels, predictor.statistics, description.normalization
+        )
     start = time.monotonic()
-    predictor_lib.predict_to_ome_tiff(
+    predict_to_file(
         _OUTPUT.value,
         predictor,
         well,
         tiling,
         planes,
         model_name=_MODEL.value,
+        convert=convert,
         show_progress=True,
     )
     seconds = time.monotonic() - start
     rows, columns = tiling.shape
+    speed = rows * columns / 1e6 / seconds
     message = (
         f"wrote {_OUTPUT.value}: {len(predictor.channel_names)} channels of "
         f"{rows} rows x {columns} columns in {seconds:.1f} s, "
-        f"{rows * columns / 1e6 / seconds:.3g} megapixels per second"
+        f"{speed:.3g} megapixels per second"
     )
     if planes != tuple(range(well.num_z)):
         used = ",".join(map(str, planes))
         message += f", from planes {used} of 0 to {well.num_z - 1}"
     print(message)
-
-
-def _integers(texts: Sequence[str]) -> list[int]:
-    try:
-        return [int(text) for text in texts]
-    except ValueError as error:
-        raise InputError(
-            f"z_planes: must be whole numbers. Received: {','.join(texts)}."
-        ) from error
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ _REPLACED = {
             flags.DEFINE_string,
             ("init_from", "loss", "train_split", "validation_split"),
         ),
-        (flags.DEFINE_boolean, ("freeze_body",)),
+        (flags.DEFINE_boolean, ("fit_temperature", "freeze_body")),
     )
     for name in names
 }

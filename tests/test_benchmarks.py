@@ -6,6 +6,7 @@ import pytest
 from isl.benchmarks import measure, workloads
 from isl.benchmarks.report import measure_workload
 from isl.errors import InputError
+from isl.machine import peak_resident_bytes
 from isl.network.cost import exact_multiply_adds, multiply_adds
 from isl.network.model_folder import ModelDescription
 from isl.simulation.dataset import write_dataset
@@ -29,10 +30,10 @@ def test_repeats_are_timed_and_warmup_is_not():
 
 def test_limits_of_the_machine_are_sensible():
     assert 1e8 < measure.peak_multiply_adds(1) < 1e15
-    held = measure.peak_resident_bytes()
+    held = peak_resident_bytes()
     assert 5e7 < held < 1e12
     block = np.ones(30_000_000)
-    assert measure.peak_resident_bytes() >= held
+    assert peak_resident_bytes() >= held
     assert block.size
     name, memory = measure.device()
     assert name
@@ -79,6 +80,30 @@ def test_input_draws_other_patches_each_time(tmp_path):
     assert not np.array_equal(one["planes"], other["planes"])
 
 
+def test_cold_input_opens_files_anew(tmp_path, monkeypatch):
+    spec = write_dataset(tmp_path, 2, 48, 2, 0)
+    evicted = []
+    monkeypatch.setattr(measure, "evict", evicted.append)
+    cold = workloads.input_workload(MICRO_CONFIG, [spec], tmp_path, cold=True)
+    warm = workloads.input_workload(MICRO_CONFIG, [spec], tmp_path)
+    np.testing.assert_array_equal(
+        cold.run()[0]["planes"], warm.run()[0]["planes"]
+    )
+    assert evicted == [tmp_path]
+    report = measure_workload("input", warm, None, 2)
+    assert report["patches_per_second"] == pytest.approx(
+        2 / report["seconds"]["median"]
+    )
+
+
+def test_evicting_loses_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "a" / "b"
+    path.write_bytes(b"x" * 10_000)
+    measure.evict(tmp_path)
+    assert path.read_bytes() == b"x" * 10_000
+
+
 def test_report_is_complete():
     workload = workloads.prediction_workload(MODEL, "fast", 24)
     report = measure_workload("predict", workload, MODEL, 5)
@@ -93,24 +118,27 @@ def test_report_is_complete():
     json.dumps(report)
 
 
-def test_script_prints_one_line_of_json(run, capsys):
+def test_script_prints_a_line_of_json_for_each_method(run, capsys):
     run(
         what="predict",
-        method="fast",
+        method="fast,patchwise",
         architecture="tiny",
         num_z=2,
         num_labels=1,
         output_size=24,
         repeats=2,
     )
-    (line,) = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["output_size"] == 24
+    lines = capsys.readouterr().out.splitlines()
+    reports = [json.loads(line) for line in lines]
+    assert [report["method"] for report in reports] == ["fast", "patchwise"]
+    assert reports[0]["output_size"] == 24
 
 
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
         ({"method": "fast", "output_size": 25}, "25"),
+        ({"method": "slow"}, "slow"),
         ({"method": "exact", "output_size": 24}, "24"),
         ({"what": "train", "output_size": 71}, "71"),
         ({"what": "input"}, "data_specs"),

@@ -12,7 +12,8 @@ from isl.evaluation.wells import (
     score_prediction,
 )
 from isl.network.model_folder import ModelDescription
-from isl.prediction.predictor import build_predictor, predict_to_ome_tiff
+from isl.prediction.output import predict_to_file
+from isl.prediction.predictor import build_predictor
 from isl.prediction.tiles import plan_tiles
 from isl.specs import Region
 from tests.tiny_runs import MICRO, disks
@@ -52,7 +53,7 @@ def test_stored_prediction_scores_as_its_model(network, scorer, tmp_path):
     well = disks()
     path = str(tmp_path / "A1.ome.tif")
     tiling = plan_tiles(MICRO, well.shape, padding="none")
-    predict_to_ome_tiff(path, build_predictor(model, description), well, tiling)
+    predict_to_file(path, build_predictor(model, description), well, tiling)
     stored = score_prediction(path, "c", well, ("DISK",), Region())
     assert (stored.rows, stored.columns) == (tiling.rows, tiling.columns)
     inner = Region(
@@ -76,9 +77,7 @@ def test_prediction_larger_than_the_well_is_refused(network, tmp_path):
     path = str(tmp_path / "A1.ome.tif")
     large = disks(shape=(80, 96))
     tiling = plan_tiles(MICRO, large.shape)
-    predict_to_ome_tiff(
-        path, build_predictor(model, description), large, tiling
-    )
+    predict_to_file(path, build_predictor(model, description), large, tiling)
     with pytest.raises(InputError, match="inside well A1.*rows up to 80"):
         score_prediction(path, "c", disks(), ("DISK",), Region())
 
@@ -88,7 +87,7 @@ def test_prediction_of_other_labels_is_refused(network, tmp_path):
     path = str(tmp_path / "A1.ome.tif")
     predictor = build_predictor(model, description, labels=("INVERSE",))
     well = disks()
-    predict_to_ome_tiff(path, predictor, well, plan_tiles(MICRO, well.shape))
+    predict_to_file(path, predictor, well, plan_tiles(MICRO, well.shape))
     with pytest.raises(InputError, match="medians.*INVERSE:median"):
         score_prediction(path, "c", well, ("DISK",), Region())
 

@@ -246,6 +246,25 @@ def test_reads_regions_of_any_layout(tmp_path, stack, axes, options):
         plane.read(slice(0, 301), slice(None))
 
 
+@pytest.mark.parametrize("order", ["ZCT", "ZTC", "CTZ", "CZT", "TCZ", "TZC"])
+def test_every_dimension_order_of_ome(tmp_path, stack, order):
+    # OME writes the fastest axis first, tifffile the slowest.
+    axes = order[::-1]
+    image = stack[np.newaxis].transpose(["TCZ".index(k) for k in axes] + [3, 4])
+    metadata = {
+        "axes": axes + "YX",
+        "PhysicalSizeZ": 1500,
+        "PhysicalSizeZUnit": "nm",
+    }
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, image, metadata=metadata, photometric="minisblack")
+    assert f'DimensionOrder="XY{order}"' in tifffile.tiffcomment(path)
+    tiff = open_ome_tiff(path)
+    assert (tiff.pixel_size_um, tiff.z_spacing_um) == (None, 1.5)
+    read = [[z.read(*EVERYTHING) for z in channel] for channel in tiff.planes]
+    np.testing.assert_array_equal(read, stack)
+
+
 @pytest.mark.parametrize("imagej", [False, True])
 def test_plain_stacks_are_focal_positions(tmp_path, stack, imagej):
     path = tmp_path / "a.tif"

@@ -1,11 +1,18 @@
 """The script, from files to a file."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.images import open_image, open_ome_tiff, write_ome_tiff
+from isl.images import (
+    open_image,
+    open_ome_tiff,
+    open_ome_zarr,
+    write_ome_tiff,
+)
 from isl.network.architecture import TINY
 from isl.network.model_folder import ModelDescription, save_model
 from isl.prediction.predictor import build_predictor, iter_predictions
@@ -139,3 +146,48 @@ def test_an_image_smaller_than_the_field_of_view(predict, tmp_path, padding):
     with pytest.raises(InputError, match=message):
         predict(input=path, padding=padding)
     assert [p.name for p in tmp_path.iterdir()] == ["small.tif"]
+
+
+def test_output_may_be_a_zarr(run, model, folder, tmp_path):
+    run(
+        model=folder / "model",
+        input=folder / "wells" / "A1",
+        output=tmp_path / "a.zarr",
+        statistics="median,mean",
+    )
+    image = open_ome_zarr(tmp_path / "a.zarr")
+    assert image.channel_names == (
+        "DAPI_CONFOCAL:median",
+        "DAPI_CONFOCAL:mean",
+        "MAP2_CONFOCAL:median",
+        "MAP2_CONFOCAL:mean",
+    )
+    np.testing.assert_array_equal(
+        read(image),
+        expected(model, folder / "wells" / "A1", ("median", "mean")),
+    )
+
+
+def test_units_of_the_camera(run, model, folder, tmp_path):
+    scale = {
+        "statistics": {"count": 9, "mean": 1000.0, "std": 125.0},
+        "target": {"mean": 0.0, "std": 0.125},
+    }
+    network, description = model
+    known = dataclasses.replace(
+        description, normalization=dict.fromkeys(LABELS, scale)
+    )
+    save_model(tmp_path / "model", network, known)
+    values = {"input": folder / "wells" / "A1", "units": "original"}
+    run(model=tmp_path / "model", output=tmp_path / "a.ome.tif", **values)
+    tiff = open_ome_tiff(tmp_path / "a.ome.tif")
+    assert tiff.annotations["units"] == "original"
+    intensities = expected(model, folder / "wells" / "A1", ("median",))
+    np.testing.assert_allclose(read(tiff), 1000 + 1000 * intensities, rtol=1e-5)
+    with pytest.raises(InputError, match="units: original units of DAPI"):
+        run(
+            model=folder / "model",
+            output=tmp_path / "b.ome.tif",
+            **values,
+        )
+    assert not (tmp_path / "b.ome.tif").exists()

@@ -16,11 +16,11 @@ from isl.network.architecture import CONCORDANCE, TINY, with_width
 from isl.network.intensity_bins import statistics
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
+from isl.prediction.output import predict_to_file
 from isl.prediction.predictor import (
     build_predictor,
     iter_predictions,
     iter_tile_planes,
-    predict_to_ome_tiff,
     select_planes,
 )
 from isl.prediction.tiles import plan_tiles
@@ -287,7 +287,7 @@ def test_an_error_while_reading_arrives(tiny_predictor, tmp_path):
     well = dataclasses.replace(well, planes=planes)
     tiling = plan_tiles(TINY, well.shape)
     with pytest.raises(InputError, match="z1.png: PNG cannot be decoded."):
-        predict_to_ome_tiff(tmp_path / "a.tif", tiny_predictor, well, tiling)
+        predict_to_file(tmp_path / "a.tif", tiny_predictor, well, tiling)
     assert not list(tmp_path.iterdir())
 
 
@@ -336,7 +336,7 @@ def peak_bytes(predictor, path, num_rows):
     tiling = plan_tiles(TINY, well.shape, tile_size=60)
     gc.collect()
     tracemalloc.start()
-    predict_to_ome_tiff(path, predictor, well, tiling)
+    predict_to_file(path, predictor, well, tiling)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert plane.most_pixels <= tiling.input_shape[0] * tiling.input_shape[1]
@@ -358,7 +358,7 @@ def test_writes_an_ome_tiff(tiny_predictor, tmp_path):
     path = tmp_path / "A4.ome.tif"
     well = random_well((33, 45), num_z=3)
     tiling = plan_tiles(TINY, well.shape, padding="none", tile_size=10)
-    predict_to_ome_tiff(
+    predict_to_file(
         path, tiny_predictor, well, tiling, (2, 1), model_name="runs/a/model"
     )
     with tifffile.TiffFile(path) as tiff:
@@ -397,5 +397,5 @@ def test_no_output_without_a_tiff_suffix(tiny_predictor, tmp_path):
     well = random_well((24, 24))
     tiling = plan_tiles(TINY, well.shape)
     with pytest.raises(InputError, match="a.png: output must end in"):
-        predict_to_ome_tiff(tmp_path / "a.png", tiny_predictor, well, tiling)
+        predict_to_file(tmp_path / "a.png", tiny_predictor, well, tiling)
     assert not list(tmp_path.iterdir())

@@ -5,7 +5,6 @@ import pytest
 
 from isl.errors import InputError
 from isl.specs import DatasetSpec, Region, list_splits
-from isl.specs.source import Grid
 
 VALUE = {
     "name": "raw",
@@ -16,12 +15,7 @@ VALUE = {
         "path": "plate",
         "pattern": r"(?P<well>\w+)_(?P<channel>\w+)\.tif",
         "channels": {"w1": "BRIGHTFIELD", "w2": "DAPI_WIDEFIELD"},
-        "grid": {
-            "rows": 2,
-            "columns": 3,
-            "order": "snake_rows",
-            "overlap": 0.1,
-        },
+        "pages_are_z": True,
         "splits": {
             "train": {"wells": ["A1", "A2"], "columns": [0, 64]},
             "test": {},
@@ -45,7 +39,7 @@ def test_reads_every_field():
     source = spec.source
     assert source.path == "plate"
     assert source.channels["w2"] == "DAPI_WIDEFIELD"
-    assert source.grid == Grid(2, 3, "snake_rows", 0.1)
+    assert source.pages_are_z
     assert source.splits["train"].wells == ("A1", "A2")
     assert source.splits["train"].region == Region(columns=(0, 64))
     assert source.splits["test"].wells is None
@@ -68,20 +62,6 @@ def test_labels_may_be_missing():
     value = edited(("labels",), [])
     value["source"]["channels"] = {"w1": "BRIGHTFIELD"}
     assert DatasetSpec.from_dict(value).labels == ()
-
-
-@pytest.mark.parametrize(
-    ("order", "cells"),
-    [
-        ("rows", [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]),
-        ("snake_rows", [(0, 0), (0, 1), (0, 2), (1, 2), (1, 1), (1, 0)]),
-        ("columns", [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)]),
-        ("snake_columns", [(0, 0), (1, 0), (1, 1), (0, 1), (0, 2), (1, 2)]),
-    ],
-)
-def test_tiles_lie_in_the_order_of_the_stage(order, cells):
-    grid = Grid(2, 3, order, 0.1)
-    assert [grid.cell(index) for index in range(6)] == cells
 
 
 @pytest.mark.parametrize(
@@ -110,9 +90,7 @@ def test_tiles_lie_in_the_order_of_the_stage(order, cells):
             },
             ["source.channels", "one channel as DAPI_WIDEFIELD"],
         ),
-        (("source", "grid", "order"), "spiral", ["grid.order", "spiral"]),
-        (("source", "grid", "overlap"), 1.0, ["grid.overlap", "1.0"]),
-        (("source", "grid", "rows"), 0, ["grid.rows", "0"]),
+        (("source", "pages_are_z"), 1, ["source.pages_are_z", "1"]),
         (("source", "splits"), {}, ["source.splits"]),
         (("source", "splits", "test"), {"well": []}, ["test.well"]),
         (

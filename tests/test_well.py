@@ -389,6 +389,35 @@ def test_path_that_does_not_exist(tmp_path):
         open_image(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"path": "../plate"},
+        {"path": "plate/../../plate"},
+        {"planes": ("../../plate/a.png", "b.png", "c.png")},
+        {"labels": {"DAPI_CONFOCAL": "../../plate/a.png"}},
+    ],
+)
+def test_path_that_leaves_the_image_root(tmp_path, changes):
+    write_plate(tmp_path / "plate")
+    write_png(tmp_path / "plate" / "a.png", STACK[0])
+    (tmp_path / "root").mkdir()
+    write_plate(tmp_path / "root" / "plate")
+    message = r"made_up: path must not leave image_root. Received: .*\.\./plate"
+    with pytest.raises(InputError, match=message):
+        open_only(with_well(**changes), tmp_path / "root")
+    spec = dataclasses.replace(
+        SPEC, wells=(), well_folders={"train": ("../plate",)}
+    )
+    with pytest.raises(InputError, match=message):
+        open_only(spec, tmp_path / "root")
+
+
+def test_paths_may_turn_back_inside_the_image_root(tmp_path):
+    write_plate(tmp_path / "plate")
+    check_well(open_only(with_well(path="plate/../plate"), tmp_path))
+
+
 def test_region_outside_the_image(tmp_path):
     write_plate(tmp_path / "plate")
     spec = with_well(splits={"train": Region(columns=(10, 32))})

@@ -1,7 +1,7 @@
 """Time, memory and the machine's own limit, for one kind of work."""
 
-import resource
-import sys
+import os
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -65,10 +65,15 @@ def peak_multiply_adds(repeats: int = 5) -> float:
     return _PEAK_SIZE**3 / min(time_repeats(multiply, repeats))
 
 
-def peak_resident_bytes() -> int:
-    """The most memory that this process has held so far, bytes."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size * 1024
+def evict(folder: str | os.PathLike) -> None:
+    """Takes the files below a folder out of the system's cache.
+
+    Only advice: the system may keep them. Pages that are mapped stay.
+    """
+    for path in pathlib.Path(folder).rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def device() -> tuple[str, int | None]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from isl.benchmarks import measure
 from isl.benchmarks.workloads import Workload
+from isl.machine import peak_resident_bytes
 from isl.network.model_folder import ModelDescription
 from isl.provenance import provenance
 
@@ -33,7 +34,7 @@ def measure_workload(
     seconds = measure.time_repeats(workload.run, repeats)
     median = float(np.median(seconds))
     # Before the matrices of the peak add to it.
-    memory = measure.peak_resident_bytes()
+    memory = peak_resident_bytes()
     device, device_memory = measure.device()
     report = {
         "what": what,
@@ -48,6 +49,8 @@ def measure_workload(
         "backend": keras.backend.backend(),
         "precision": keras.config.dtype_policy().name,
     }
+    if "patches" in workload.parameters:
+        report["patches_per_second"] = workload.parameters["patches"] / median
     if workload.multiply_adds is not None:
         rate = workload.multiply_adds / median
         peak = measure.peak_multiply_adds()

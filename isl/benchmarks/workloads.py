@@ -8,11 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from isl.benchmarks import measure
 from isl.network.cost import exact_multiply_adds, multiply_adds
 from isl.network.model_folder import ModelDescription
 from isl.prediction.predictor import build_predictor
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
+from isl.training.crops import Batch, CropSampler
 from isl.training.data import open_training_sampler, resolve
 from isl.training.start import compile_for_training
 
@@ -153,6 +155,7 @@ def input_workload(
     config: TrainConfig,
     specs: Sequence[DatasetSpec],
     image_root: str | os.PathLike,
+    cold: bool = False,
 ) -> Workload:
     """Drawing the batch of one step from images on disk.
 
@@ -160,19 +163,35 @@ def input_workload(
         config: Batch and patch.
         specs: Data sets.
         image_root: Folder that the paths of the specs are relative to.
+        cold: Whether files are opened anew for each batch, and taken out of
+            the system's cache before.
 
     Raises:
         InputError: If a well cannot be opened or is smaller than a patch.
     """
     config = resolve(config, specs)
-    sampler = open_training_sampler(config, specs, image_root)
     steps = iter(range(2**32))
+
+    def open_sampler() -> CropSampler:
+        return open_training_sampler(config, specs, image_root)
+
+    sampler = open_sampler()
+
+    def draw() -> Batch:
+        if not cold:
+            return sampler.batch(0, next(steps), config.batch_size)
+        measure.evict(image_root)
+        return open_sampler().batch(0, next(steps), config.batch_size)
+
     return Workload(
-        run=lambda: sampler.batch(0, next(steps), config.batch_size),
+        run=draw,
         pixels=config.batch_size * config.output_size**2,
         multiply_adds=None,
         parameters={
+            "data": [spec.name for spec in specs],
             "output_size": config.output_size,
             "batch_size": config.batch_size,
+            "patches": config.batch_size,
+            "cold": cold,
         },
     )

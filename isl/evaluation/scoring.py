@@ -117,19 +117,24 @@ class LabelScores:
         return {**self.histogram.metrics(), **self.distribution.metrics()}
 
 
-def build_scorer(model: keras.Model, labels: tuple[str, ...]) -> keras.Model:
+def build_scorer(
+    model: keras.Model,
+    labels: tuple[str, ...],
+    temperatures: Mapping[str, float] | None = None,
+) -> keras.Model:
     """Builds a model that scores a network.
 
     Args:
         model: From `isl.network.model.build_model`.
         labels: Labels to score.
+        temperatures: See `with_raw_input`.
 
     Returns:
         A functional model. Inputs: `planes` and `presence` as
         `with_raw_input` takes them, and `truth`, a dictionary label ->
         uint16 [batch, row, column]. Output: label -> see `PixelScores`.
     """
-    network = with_raw_input(model, labels)
+    network = with_raw_input(model, labels, temperatures=temperatures)
     truth = {
         label: keras.Input((None, None), dtype="uint16", name=f"truth_{label}")
         for label in labels

@@ -86,7 +86,8 @@ def build_model_scorer(
             f"({', '.join(description.labels)}). Received: "
             f"{', '.join(labels)}"
         )
-    return ModelScorer(build_scorer(model, found), description, found)
+    scorer = build_scorer(model, found, description.temperatures)
+    return ModelScorer(scorer, description, found)
 
 
 def _empty(

@@ -7,13 +7,14 @@ import math
 import os
 import struct
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tifffile
 
 from isl.errors import InputError
+from isl.images.ome_image import OmeImage, check_square
 from isl.images.plane import check_region
 
 # Compressed tiles or strips that are kept after decoding, a file; at least
@@ -48,6 +49,11 @@ class TiffPlane:
     page: int
     grid: tuple[int, int, int]
     decode: Callable[[int, int], Segment]
+
+    @property
+    def gain(self) -> int:
+        """What the values of the file are multiplied by: 257 for 8 bits."""
+        return 257 if self.stored_dtype.itemsize == 1 else 1
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]; 8-bit values times 257.
@@ -86,40 +92,8 @@ class TiffPlane:
 
 
 @dataclasses.dataclass(frozen=True)
-class OmeTiff:
-    """One image of channels and focal positions.
-
-    Attributes:
-        path: The file.
-        channel_names: Names of the channels; empty texts where not told.
-        planes: The planes, [channel][z].
-        pixel_size_um: Side of a pixel in micrometres, or None if not told.
-        annotations: What `write_ome_tiff` was given, else the description.
-    """
-
-    path: str
-    channel_names: tuple[str, ...]
-    planes: tuple[tuple[TiffPlane, ...], ...]
-    pixel_size_um: float | None
-    annotations: Mapping[str, Any]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.planes[0][0].shape
-
-    def channel(self, name: str) -> tuple[TiffPlane, ...]:
-        """Returns the planes of a channel, in z order.
-
-        Raises:
-            InputError: If there is no such channel, or more than one.
-        """
-        if self.channel_names.count(name) != 1:
-            raise InputError(
-                f"{self.path}: channel must be one of "
-                f"{', '.join(self.channel_names)}. Received: {name!r}."
-            )
-        return self.planes[self.channel_names.index(name)]
+class OmeTiff(OmeImage):
+    """An OME-TIFF, or a plain TIFF stack; its planes are `TiffPlane`s."""
 
 
 def open_ome_tiff(path: str | os.PathLike) -> OmeTiff:
@@ -163,18 +137,17 @@ def _open(path: str, tiff: tifffile.TiffFile) -> OmeTiff:
     if list(axes) == ["Z", "C"]:
         order = order.T
     planes = _open_planes(path, series, num_channels * num_z)
-    names, pixel_size_um, annotations = _parse_ome(path, tiff.ome_metadata)
-    if len(names) != num_channels:
-        names = ("",) * num_channels
-    return OmeTiff(
-        path=path,
-        channel_names=names,
+    described = _parse_ome(path, tiff.ome_metadata)
+    if len(described.channel_names) != num_channels:
+        described = dataclasses.replace(
+            described, channel_names=("",) * num_channels
+        )
+    return dataclasses.replace(
+        described,
         planes=tuple(
             tuple(planes[index] for index in channel)
             for channel in order.reshape(num_channels, num_z)
         ),
-        pixel_size_um=pixel_size_um,
-        annotations=annotations,
     )
 
 
@@ -316,12 +289,11 @@ def _paste(
     target[...] = part[: target.shape[0], : target.shape[1]]
 
 
-def _parse_ome(
-    path: str, text: str | None
-) -> tuple[tuple[str, ...], float | None, dict[str, Any]]:
-    # Channel names, pixel size in micrometres, annotations.
+def _parse_ome(path: str, text: str | None) -> OmeTiff:
+    # All but the planes.
+    image = OmeTiff(path, (), (), None, {})
     if text is None:
-        return (), None, {}
+        return image
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -330,23 +302,30 @@ def _parse_ome(
         ) from error
     pixels = root.find("./{*}Image/{*}Pixels")
     if pixels is None:
-        return (), None, {}
-    names = tuple(
-        channel.get("Name", "") for channel in pixels.findall("{*}Channel")
-    )
-    sizes = []
-    for axis in "XY":
-        unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
-        value = pixels.get(f"PhysicalSize{axis}")
-        if value is not None and unit in _UM_PER_UNIT:
-            sizes.append(float(value) * _UM_PER_UNIT[unit])
-    if len(sizes) == 2 and not math.isclose(*sizes, rel_tol=0.01):
-        raise InputError(
-            f"{path}: pixels must be square. Received: {sizes[0]} x "
-            f"{sizes[1]} micrometres."
-        )
+        return image
+    sizes_um = {axis: _parse_size(pixels, axis) for axis in "XYZ"}
+    if sizes_um["X"] and sizes_um["Y"]:
+        check_square(path, sizes_um["Y"], sizes_um["X"])
     description = root.findtext("./{*}Image/{*}Description", "")
-    return names, sizes[0] if sizes else None, _parse_description(description)
+    return OmeTiff(
+        path=path,
+        channel_names=tuple(
+            channel.get("Name", "") for channel in pixels.findall("{*}Channel")
+        ),
+        planes=(),
+        pixel_size_um=sizes_um["X"] or sizes_um["Y"],
+        annotations=_parse_description(description),
+        z_spacing_um=sizes_um["Z"],
+    )
+
+
+def _parse_size(pixels: ElementTree.Element, axis: str) -> float | None:
+    # Micrometres from one pixel to the next along an axis.
+    value = pixels.get(f"PhysicalSize{axis}")
+    unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
+    if value is None or unit not in _UM_PER_UNIT:
+        return None
+    return float(value) * _UM_PER_UNIT[unit]
 
 
 def _parse_description(text: str) -> dict[str, Any]:

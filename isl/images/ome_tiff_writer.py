@@ -129,16 +129,18 @@ def write_ome_tiff(
     channel_names: Sequence[str],
     pixel_size_um: float | None = None,
     annotations: Mapping[str, Any] | None = None,
+    z_spacing_um: float | None = None,
 ) -> None:
     """Writes an array as an OME-TIFF, tiled and compressed.
 
     Args:
         path: Output, ending in `.ome.tif` or another TIFF suffix.
-        image: uint8, uint16 or float32.
+        image: uint8, uint16 or float32; may be a memory map.
         axes: One letter an axis of `image`: YX after any of C and Z.
         channel_names: One a channel; one in all where `axes` has no C.
         pixel_size_um: Side of a pixel in micrometres, None if unknown.
         annotations: Further facts that JSON can hold.
+        z_spacing_um: Distance of planes in micrometres, None if unknown.
 
     Raises:
         InputError: If `path` has no TIFF suffix.
@@ -167,6 +169,9 @@ def write_ome_tiff(
         for row in range(0, plane.shape[0], TILE_SIZE)
     )
     metadata = _metadata(axes, channel_names, pixel_size_um, annotations)
+    if z_spacing_um is not None:
+        metadata["PhysicalSizeZ"] = z_spacing_um
+        metadata["PhysicalSizeZUnit"] = "µm"
     with atomic_path(path) as temporary:
         _write(temporary, bands, image.shape, image.dtype, metadata)
 

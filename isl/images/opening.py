@@ -3,26 +3,18 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.ome_tiff import open_ome_tiff
-from isl.images.plane import (
-    MaximumPlane,
-    MeanPlane,
-    Plane,
-    check_same_size,
-)
-from isl.images.published_png import (
-    PublishedWell,
-    list_published_wells,
-    open_png,
-)
+from isl.images.discovery import Found, find_images, open_label, open_plane
+from isl.images.fields import source_wells
+from isl.images.ome_zarr_metadata import is_zarr
+from isl.images.plane import MeanPlane, check_same_size
+from isl.images.published_png import list_published_wells
 from isl.images.well import Well
 from isl.specs import (
-    MODALITIES,
     NEURITE,
     NEURITE_PARTS,
     PUBLISHED_LABELS,
@@ -32,28 +24,27 @@ from isl.specs import (
     select_wells,
 )
 
-_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
 
 def open_image(path: str | os.PathLike) -> Well:
     """Opens an image that no spec describes.
 
     Args:
-        path: A folder in the published naming with one well, an OME-TIFF, or
-            a single PNG plane.
+        path: A folder in the published naming with one well, an OME-TIFF, an
+            OME-Zarr image (such as a field of a plate), or a single PNG
+            plane.
 
     Raises:
-        InputError: If this cannot be opened, or the folder holds several
-            wells.
+        InputError: If this cannot be opened, or holds several wells.
     """
-    found = _find(pathlib.Path(path), None, (*PUBLISHED_LABELS, NEURITE))
+    known_labels = (*PUBLISHED_LABELS, NEURITE)
+    found = find_images(pathlib.Path(path), None, known_labels)
     return _build_well(found, str(path), None)
 
 
 def find_wells(
     spec: DatasetSpec, image_root: str | os.PathLike, split: str
 ) -> tuple[WellSpec, ...]:
-    """Returns the wells of a split, those in `well_folders` included.
+    """Returns the wells of a split, found by name or pattern included.
 
     Where a split has several folders, the name of the folder stands before
     the name of the well, because plates share the names of their wells.
@@ -63,9 +54,11 @@ def find_wells(
             or a well in it lacks a label.
     """
     wells = list(select_wells(spec, split))
+    if spec.source is not None:
+        wells += source_wells(spec, image_root, split)
     folders = spec.well_folders.get(split, ())
     for folder in folders:
-        path = pathlib.Path(image_root, folder)
+        path = _locate(spec, image_root, folder)
         prefix = f"{path.name}_" if len(folders) > 1 else ""
         for found in list_published_wells(path).values():
             _check_modality(path, found.modality, spec.modality)
@@ -118,19 +111,24 @@ def open_well(
             in size, or the number of planes, the modality or the labels
             differ from the spec.
     """
-    path = pathlib.Path(image_root, well_spec.path)
-    folder = path.parent if path.is_file() else path
-    found = _Found(well_spec.name, None, (), {}, None)
+    path = _locate(spec, image_root, well_spec.path)
+    alone = path.is_file() or is_zarr(path)
+    folder = os.path.dirname(well_spec.path) if alone else well_spec.path
+
+    def locate(name: str) -> pathlib.Path:
+        return _locate(spec, image_root, os.path.join(folder, name))
+
+    found = Found(well_spec.name)
     if well_spec.planes is None or well_spec.labels is None:
-        found = _find(path, well_spec.name, spec.labels)
+        found = find_images(path, well_spec.name, spec.labels)
     if well_spec.planes is not None:
-        planes = tuple(_open_plane(folder / p) for p in well_spec.planes)
+        planes = tuple(open_plane(locate(name)) for name in well_spec.planes)
         found = dataclasses.replace(found, planes=planes)
     if well_spec.labels is None:
         _check_has_labels(spec, path, well_spec.name, found.labels)
     else:
         labels = {
-            label: _open_label(folder / name, label)
+            label: open_label(locate(name), label)
             for label, name in well_spec.labels.items()
         }
         found = dataclasses.replace(found, labels=labels)
@@ -144,130 +142,7 @@ def open_well(
     return dataclasses.replace(well, name=well_spec.name)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    name: str
-    modality: str | None
-    planes: tuple[Plane, ...]
-    labels: Mapping[str, Plane]
-    pixel_size_um: float | None
-
-
-def _find(
-    path: pathlib.Path, well: str | None, known_labels: Sequence[str]
-) -> _Found:
-    # Opens a folder of the published naming, a TIFF or a PNG.
-    if path.is_dir():
-        return _find_in_folder(path, well)
-    if _is_tiff(path):
-        return _find_in_tiff(path, known_labels)
-    return _Found(path.stem, None, (open_png(path),), {}, None)
-
-
-def _find_in_folder(folder: pathlib.Path, well: str | None) -> _Found:
-    wells = list_published_wells(folder)
-    published = _pick_well(folder, wells, well)
-    return _Found(
-        name=published.name or folder.resolve().name,
-        modality=published.modality,
-        planes=tuple(open_png(folder / name) for name in published.planes),
-        labels={
-            label: open_png(folder / name)
-            for label, name in published.labels.items()
-        },
-        pixel_size_um=None,
-    )
-
-
-def _pick_well(
-    folder: pathlib.Path, wells: Mapping[str, PublishedWell], well: str | None
-) -> PublishedWell:
-    if well is None and len(wells) > 1:
-        raise InputError(
-            f"{folder}: folder must hold one well, unless a spec names the "
-            f"well. Received: {', '.join(wells)}."
-        )
-    if well is None or list(wells) == [""]:
-        return next(iter(wells.values()))
-    if well not in wells:
-        raise InputError(
-            f"{folder}: well must be one of {', '.join(wells)}, as the file "
-            f"names spell it. Received: {well!r}."
-        )
-    return wells[well]
-
-
-def _find_in_tiff(path: pathlib.Path, known_labels: Sequence[str]) -> _Found:
-    # The channel that is named as a modality is the z-stack, and all others
-    # are labels. Without one, it is the one channel that is no known label.
-    tiff = open_ome_tiff(path)
-    names = tiff.channel_names
-    stacks = [k for k, name in enumerate(names) if name in MODALITIES] or [
-        k for k, name in enumerate(names) if name not in known_labels
-    ]
-    if len(stacks) != 1:
-        raise InputError(
-            f"{path}: one channel must be transmitted light, named "
-            f"{', '.join(MODALITIES)} or else unlike a label. "
-            f"Received: channels {', '.join(map(repr, names))}."
-        )
-    modality = names[stacks[0]]
-    return _Found(
-        name=path.name.split(".")[0],
-        modality=modality if modality in MODALITIES else None,
-        planes=tiff.planes[stacks[0]],
-        labels={
-            name: _project(tiff.channel(name))
-            for k, name in enumerate(names)
-            if k != stacks[0]
-        },
-        pixel_size_um=tiff.pixel_size_um,
-    )
-
-
-def _open_plane(path: pathlib.Path) -> Plane:
-    if not _is_tiff(path):
-        return open_png(path)
-    planes = [plane for z in open_ome_tiff(path).planes for plane in z]
-    if len(planes) != 1:
-        raise InputError(
-            f"{path}: TIFF must hold one plane. Received: {len(planes)}."
-        )
-    return planes[0]
-
-
-def _open_label(path: pathlib.Path, label: str) -> Plane:
-    if not _is_tiff(path):
-        return open_png(path)
-    tiff = open_ome_tiff(path)
-    if len(tiff.planes) == 1:
-        return _project(tiff.planes[0])
-    return _project(tiff.channel(label))
-
-
-def _project(planes: tuple[Plane, ...]) -> Plane:
-    # A label is the maximum over z (original: one 2-D image a label).
-    return planes[0] if len(planes) == 1 else MaximumPlane(planes)
-
-
-def _is_tiff(path: pathlib.Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror})."
-        ) from error
-    if start in _TIFF_SIGNATURES:
-        return True
-    if start == b"\x89PNG":
-        return False
-    raise InputError(
-        f"{path}: must be a PNG or a TIFF. Received: first bytes {start!r}."
-    )
-
-
-def _build_well(found: _Found, path: str, spec: DatasetSpec | None) -> Well:
+def _build_well(found: Found, path: str, spec: DatasetSpec | None) -> Well:
     if not found.planes:
         raise InputError(f"{path}: no planes found for well {found.name}.")
     labels = dict(found.labels)
@@ -294,7 +169,21 @@ def _build_well(found: _Found, path: str, spec: DatasetSpec | None) -> Well:
         planes=found.planes,
         labels=labels,
         pixel_size_um=pixel_size_um,
+        z_spacing_um=found.z_spacing_um,
     )
+
+
+def _locate(
+    spec: DatasetSpec, image_root: str | os.PathLike, relative: str
+) -> pathlib.Path:
+    # By the text of the path alone: a link inside may lead elsewhere.
+    path = pathlib.PurePath(os.path.normpath(relative or "."))
+    if path.is_absolute() or path.parts[:1] == ("..",):
+        raise InputError(
+            f"{spec.name}: path must not leave image_root. "
+            f"Received: {relative!r}."
+        )
+    return pathlib.Path(image_root, relative)
 
 
 def _check_modality(

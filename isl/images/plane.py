@@ -1,7 +1,7 @@
 """Planes: two-dimensional images that are read by region."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +31,89 @@ class Plane(Protocol):
             ValueError: If the region has a step or reaches outside.
         """
         ...
+
+
+class Stack(Protocol):
+    """Planes that share chunks on disk, so that they are read together.
+
+    Attributes:
+        shape: Rows and columns.
+        path: The file or folder, for messages.
+        dtype: Of what `read` returns.
+        gain: What the values on disk are multiplied by: 257 for 8 bits.
+    """
+
+    shape: tuple[int, int]
+    path: str
+    dtype: np.dtype
+    gain: int
+
+    def read(
+        self, planes: Sequence[int], rows: slice, columns: slice
+    ) -> np.ndarray:
+        """Returns a region of some planes, [row, column, plane].
+
+        Raises:
+            InputError: If the file cannot be decoded.
+            ValueError: If the region has a step or reaches outside.
+        """
+        ...
+
+    def read_maximum(
+        self, planes: Sequence[int], rows: slice, columns: slice
+    ) -> np.ndarray:
+        """Returns the maximum of some planes in a region, [row, column].
+
+        Raises:
+            InputError: If the file cannot be decoded.
+            ValueError: If the region has a step or reaches outside.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class StackPlane:
+    """One plane of a stack.
+
+    Attributes:
+        stack: The stack.
+        index: Of the plane.
+    """
+
+    stack: Stack
+    index: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.stack.shape
+
+    @property
+    def path(self) -> str:
+        """The file or folder of the stack."""
+        return self.stack.path
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As the stack."""
+        return self.stack.dtype
+
+    @property
+    def gain(self) -> int:
+        """As the stack."""
+        return self.stack.gain
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Returns a region, [row, column]."""
+        return self.stack.read((self.index,), rows, columns)[:, :, 0]
+
+
+def common_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]] | None:
+    """Returns the stack that all planes are of and their indices, or None."""
+    parts = [plane for plane in planes if isinstance(plane, StackPlane)]
+    if len(parts) < len(planes) or len({id(p.stack) for p in parts}) != 1:
+        return None
+    return parts[0].stack, [part.index for part in parts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +169,10 @@ class MaximumPlane:
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]."""
+        common = common_stack(self.parts)
+        if common is not None:
+            stack, indices = common
+            return stack.read_maximum(indices, rows, columns)
         image = self.parts[0].read(rows, columns)
         for part in self.parts[1:]:
             image = np.maximum(image, part.read(rows, columns))

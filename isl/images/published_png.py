@@ -47,11 +47,18 @@ class PngPlane:
     Attributes:
         path: The file.
         shape: Rows and columns.
+        bits: Of the file, 8 or 16.
     """
 
     path: str
     shape: tuple[int, int]
+    bits: int = 16
     dtype = np.dtype(np.uint16)
+
+    @property
+    def gain(self) -> int:
+        """What the values of the file are multiplied by: 257 for 8 bits."""
+        return 257 if self.bits == 8 else 1
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, uint16, [row, column], not writable.
@@ -127,7 +134,7 @@ def open_png(path: str | os.PathLike) -> PngPlane:
             f"{path}: PNG must have 1 to {MAX_PIXELS} pixels. "
             f"Received: {format_shape((rows, columns))}."
         )
-    return PngPlane(str(path), (rows, columns))
+    return PngPlane(str(path), (rows, columns), bits)
 
 
 @dataclasses.dataclass(frozen=True)

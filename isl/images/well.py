@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.plane import Plane, check_region
+from isl.images.plane import Plane, check_region, common_stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Well:
         planes: The z-stack.
         labels: Label to its image.
         pixel_size_um: Side of a pixel in micrometres, or None.
+        z_spacing_um: Distance of neighbouring planes of the stack in
+            micrometres, or None.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Well:
     planes: tuple[Plane, ...]
     labels: Mapping[str, Plane]
     pixel_size_um: float | None
+    z_spacing_um: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,6 +52,10 @@ class Well:
             InputError: If a file cannot be decoded.
             ValueError: If the region reaches outside.
         """
+        common = common_stack(self.planes)
+        if common is not None:
+            stack, indices = common
+            return stack.read(indices, rows, columns)
         rows, columns = check_region(self.shape, rows, columns)
         stack = np.empty(
             (

@@ -1,5 +1,7 @@
 """Builds the network from its table, for inputs of any size."""
 
+from collections.abc import Mapping
+
 import keras
 from keras import layers, ops
 
@@ -167,6 +169,7 @@ def with_raw_input(
     model: keras.Model,
     heads: tuple[str, ...],
     training: bool | None = None,
+    temperatures: Mapping[str, float] | None = None,
 ) -> keras.Model:
     """Wraps a network so that it takes raw planes and gives some heads.
 
@@ -176,6 +179,8 @@ def with_raw_input(
         training: Fixes the batch normalisation to the statistics of the
             batch (True) or to its moving statistics (False). None: the
             former in training, the latter otherwise.
+        temperatures: Head to what its logits are divided by; heads that are
+            not in it keep theirs.
 
     Returns:
         A functional model. Inputs: a dictionary of `planes`, uint16,
@@ -193,5 +198,8 @@ def with_raw_input(
     )
     if training is not None:
         chosen = FixedMode(chosen, training)
-    outputs = chosen(pairs)
+    outputs = dict(chosen(pairs))
+    for name, temperature in (temperatures or {}).items():
+        if name in outputs:
+            outputs[name] = outputs[name] / temperature
     return keras.Model({"planes": planes, "presence": presence}, outputs)

@@ -41,6 +41,10 @@ class ModelDescription:
         labels: Label heads, in the order of the outputs.
         include_autoencoding: Whether there is a head for each input plane.
         momentum: Of the batch normalisation's moving statistics.
+        temperatures: Label to what its logits are divided by before they
+            become probabilities; labels that are not in it keep theirs.
+        normalization: Label to what inverts its normalisation, where it is
+            known (`isl.preprocessing.scaling.label_records`).
         provenance: Where the weights come from: training data, settings,
             steps, git commit, versions; free-form, JSON-serialisable.
     """
@@ -50,6 +54,8 @@ class ModelDescription:
     labels: tuple[str, ...]
     include_autoencoding: bool = False
     momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM
+    temperatures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    normalization: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def build(self, initializer: str = DEFAULT_INITIALIZER) -> keras.Model:
@@ -155,11 +161,20 @@ def _check_types(values: Mapping[str, Any]) -> None:
         "include_autoencoding": isinstance(
             values.get("include_autoencoding", False), bool
         ),
+        "temperatures": _are_positive(values.get("temperatures", {})),
+        "normalization": isinstance(values.get("normalization", {}), dict),
         "provenance": isinstance(values.get("provenance", {}), dict),
     }
     for name, is_right in rules.items():
         if not is_right:
             raise ValueError(f"{name} {values[name]!r}")
+
+
+def _are_positive(temperatures: Any) -> bool:
+    return isinstance(temperatures, dict) and all(
+        isinstance(value, float) and value > 0
+        for value in temperatures.values()
+    )
 
 
 def _read_dict(path: pathlib.Path) -> dict[str, Any]:

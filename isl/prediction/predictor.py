@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -10,9 +9,8 @@ import numpy as np
 import tqdm
 from keras import ops
 
-import isl
 from isl.errors import InputError
-from isl.images import Well, choose_planes, streamed_ome_tiff
+from isl.images import Well, choose_planes
 from isl.network import intensity_bins
 from isl.network.architecture import Architecture
 from isl.network.exact import build_exact_model
@@ -110,7 +108,7 @@ def build_predictor(
     )
     if stitching == "exact":
         model = build_exact_model(model, description.architecture)
-    raw = with_raw_input(model, labels)
+    raw = with_raw_input(model, labels, temperatures=description.temperatures)
     values = [
         PixelStatistics(statistics, name=f"statistics_{label}")(
             raw.output[label]
@@ -143,21 +141,29 @@ def _check_names(
 
 
 def select_planes(
-    num_z: int, well: Well, z_planes: Sequence[int] | None = None
+    num_z: int, well: Well, z_planes: Sequence[int | str] | None = None
 ) -> tuple[int, ...]:
     """Selects the planes of a stack that feed a model.
 
     Args:
         num_z: Planes that the model takes.
         well: The stack.
-        z_planes: Indices of planes to take, from 0; `None` for all planes,
-            or, if the stack has another number, those of `choose_planes`.
+        z_planes: Indices of planes to take, from 0, as numbers or texts;
+            `None` for all planes, or, if the stack has another number, those
+            of `choose_planes`.
 
     Raises:
         InputError: If `z_planes` are not `num_z` planes of the stack.
     """
     if z_planes is None:
         return choose_planes(well.num_z, num_z)
+    try:
+        z_planes = [int(z) for z in z_planes]
+    except ValueError as error:
+        raise InputError(
+            f"z_planes: must be whole numbers. "
+            f"Received: {','.join(map(str, z_planes))}."
+        ) from error
     if len(z_planes) != num_z or not all(0 <= z < well.num_z for z in z_planes):
         raise InputError(
             f"z_planes: must be {num_z} planes from 0 to {well.num_z - 1}, "
@@ -240,66 +246,3 @@ def iter_predictions(
         )
         cropped = np.moveaxis(values[0][tile.crop], -1, 0)
         yield tile.rows, tile.columns, np.ascontiguousarray(cropped)
-
-
-def predict_to_ome_tiff(
-    path: str | os.PathLike,
-    predictor: Predictor,
-    well: Well,
-    tiling: Tiling,
-    planes: Sequence[int] | None = None,
-    model_name: str = "",
-    show_progress: bool = False,
-) -> None:
-    """Predicts an image into an OME-TIFF, axes CYX, float32 in [0, 1].
-
-    The channels are `predictor.channel_names`. The description of the image
-    is JSON that tells how it was made; its `origin` is the row and the column
-    of the image at which the prediction begins.
-
-    Args:
-        path: Output, with a TIFF suffix. Nothing appears there unless all of
-            it does.
-        predictor: See `iter_predictions`, likewise what follows.
-        well: The image.
-        tiling: From `plan_tiles`.
-        planes: From `select_planes`.
-        model_name: How the output names the model.
-        show_progress: Whether to draw a progress bar on standard error.
-
-    Raises:
-        InputError: If `path` has no TIFF suffix, or a file cannot be decoded.
-    """
-    if planes is None:
-        planes = select_planes(predictor.num_z, well)
-    annotations = {
-        "program": f"isl {isl.__version__}",
-        "model": model_name,
-        "labels": predictor.labels,
-        "statistics": predictor.statistics,
-        "z_planes": list(planes),
-        "num_z_of_input": well.num_z,
-        "origin": {"row": tiling.rows.start, "column": tiling.columns.start},
-        "padding": tiling.padding,
-        "stitching": predictor.stitching,
-        "tile_shape": tiling.tile_shape,
-    }
-    with streamed_ome_tiff(
-        path,
-        tiling.shape,
-        predictor.channel_names,
-        well.pixel_size_um,
-        annotations,
-    ) as sink:
-        for rows, columns, values in iter_predictions(
-            predictor, well, tiling, planes, show_progress
-        ):
-            sink.write(
-                _shifted(rows, tiling.rows.start),
-                _shifted(columns, tiling.columns.start),
-                values,
-            )
-
-
-def _shifted(span: slice, origin: int) -> slice:
-    return slice(span.start - origin, span.stop - origin)

@@ -156,12 +156,11 @@ class Item:
             self.fail("must be a number above 0, or null")
         return float(number)
 
-    def share(self) -> float:
-        """Reads a number from 0 up to, but not including, 1."""
-        number = self.value
-        if type(number) not in (int, float) or not 0 <= number < 1:
-            self.fail("must be a number from 0 to below 1")
-        return float(number)
+    def truth(self) -> bool:
+        """Reads true or false."""
+        if type(self.value) is not bool:
+            self.fail("must be true or false")
+        return self.value
 
     def span(self) -> tuple[int, int]:
         """Reads a half-open range of pixels, `[first, end]`."""

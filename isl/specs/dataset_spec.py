@@ -100,6 +100,7 @@ class DatasetSpec:
         labels: Labels of the dataset, in the order of the network's heads;
             none only for raw images to predict.
         pixel_size_um: Side of a pixel in micrometres, or None if unknown.
+        z_spacing_um: Distance of planes in micrometres, or None if unknown.
         wells: The wells that are listed one by one.
         well_folders: Split name to folders in the published naming; every
             well found there belongs to that split.
@@ -107,6 +108,8 @@ class DatasetSpec:
             `well_folders`.
         preprocessing: What to do with them, in order: objects with a key
             `step` (`isl.preprocessing.steps`) and its parameters.
+        normalization: Label to what inverts its normalisation
+            (`isl.preprocessing.scaling.label_records`), where it is known.
         facts: Name to `{"value": ..., "source": ...}`; the source says where
             the value was read. Marks that start with `U-` are unverified and
             are never to be printed as the paper's.
@@ -120,12 +123,16 @@ class DatasetSpec:
     num_z: int | None
     labels: tuple[str, ...]
     pixel_size_um: float | None = None
+    z_spacing_um: float | None = None
     wells: tuple[WellSpec, ...] = ()
     well_folders: Mapping[str, tuple[str, ...]] = dataclasses.field(
         default_factory=dict
     )
     source: Source | None = None
     preprocessing: tuple[Mapping[str, Any], ...] = ()
+    normalization: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict
+    )
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     licence: str | None = None
     citation: str | None = None
@@ -154,6 +161,7 @@ class DatasetSpec:
         }
         value["source"] = self.source and self.source.to_dict()
         value["preprocessing"] = [dict(step) for step in self.preprocessing]
+        value["normalization"] = dict(self.normalization)
         value["facts"] = dict(self.facts)
         return value
 
@@ -233,12 +241,19 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         pixel_size_um=item.get("pixel_size_um").optional(
             checks.Item.positive_number
         ),
+        z_spacing_um=item.get("z_spacing_um").optional(
+            checks.Item.positive_number
+        ),
         wells=wells,
         well_folders=well_folders,
         source=source,
         preprocessing=tuple(
             _parse_step(step) for step in item.get("preprocessing").items()
         ),
+        normalization={
+            key.one_of(labels): dict(value.value)
+            for key, value in item.get("normalization").pairs()
+        },
         facts=_parse_facts(item.get("facts")),
         licence=item.get("licence").optional(checks.Item.text),
         citation=item.get("citation").optional(checks.Item.text),

@@ -6,7 +6,6 @@ A part of a data spec (`isl.specs.dataset_spec`):
       "path": "plate_7",
       "pattern": "(?P<well>..)_s(?P<tile>\\d)_z(?P<z>\\d)_(?P<channel>w.).tif",
       "channels": {"w1": "BRIGHTFIELD", "w2": "DAPI_WIDEFIELD"},
-      "grid": {"rows": 3, "columns": 3, "order": "snake_rows", "overlap": 0.1},
       "splits": {"train": {"wells": ["A01", "A02"]}, "test": {"wells": ["A03"]}}
     }
 """
@@ -17,44 +16,6 @@ from typing import Any
 
 from isl.specs import checks
 from isl.specs.region import Region
-
-# How the stage went over the tiles of a well: row by row or column by column,
-# always in the same direction or (snake) back and forth.
-ORDERS = ("rows", "columns", "snake_rows", "snake_columns")
-
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """How the tiles of a well lie.
-
-    Attributes:
-        rows: Tiles from top to bottom.
-        columns: Tiles from left to right.
-        order: One of `ORDERS`.
-        overlap: Of neighbours, as a share of a tile's side.
-    """
-
-    rows: int
-    columns: int
-    order: str
-    overlap: float
-
-    def cell(self, index: int) -> tuple[int, int]:
-        """Returns row and column in the grid of the tile taken as `index`th.
-
-        Args:
-            index: From 0 to rows * columns - 1, in the order of the stage.
-        """
-        by_columns = self.order.endswith("columns")
-        length = self.rows if by_columns else self.columns
-        line, place = divmod(index, length)
-        if self.order.startswith("snake") and line % 2:
-            place = length - 1 - place
-        return (place, line) if by_columns else (line, place)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the grid as it stands in JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,18 +44,18 @@ class Source:
         path: Folder, relative to `image_root`.
         pattern: Regular expression for the names of the files below it, with
             groups named `channel` and, where there are several of them,
-            `well`, `tile` and `z`.
+            `well`, `tile` (or `row` and `column` of a grid) and `z`.
         channels: What the names call a channel, to a modality (transmitted
             light) or a label. Channels that are not listed are left out.
-        grid: How the tiles lie, for patterns with a `tile`.
         splits: Split to its wells; a well may be in several.
+        pages_are_z: Whether the pages of a TIFF are focal positions.
     """
 
     path: str
     pattern: str
     channels: Mapping[str, str]
-    grid: Grid | None
     splits: Mapping[str, SplitRule]
+    pages_are_z: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the source as it stands in JSON."""
@@ -102,10 +63,10 @@ class Source:
             "path": self.path,
             "pattern": self.pattern,
             "channels": dict(self.channels),
-            "grid": None if self.grid is None else self.grid.to_dict(),
             "splits": {
                 name: rule.to_dict() for name, rule in self.splits.items()
             },
+            "pages_are_z": self.pages_are_z,
         }
 
 
@@ -139,19 +100,9 @@ def parse_source(
         path=item.get("path").relative_path(),
         pattern=item.get("pattern").text(),
         channels=channels,
-        grid=item.get("grid").optional(_parse_grid),
         splits=_parse_splits(item.get("splits")),
-    )
-
-
-def _parse_grid(item: checks.Item) -> Grid:
-    names = [field.name for field in dataclasses.fields(Grid)]
-    item.check_keys(required=names, allowed=names)
-    return Grid(
-        rows=item.get("rows").positive_integer(),
-        columns=item.get("columns").positive_integer(),
-        order=item.get("order").one_of(ORDERS),
-        overlap=item.get("overlap").share(),
+        pages_are_z=item.get("pages_are_z").optional(checks.Item.truth)
+        or False,
     )
 
 

@@ -49,6 +49,8 @@ class TrainConfig:
         seed: Of weights, crops and augmentation.
         max_minutes: The run ends after these minutes of training, whatever
             `num_steps`; the schedule then follows the clock. None: no limit.
+        fit_temperature: Whether to fit a temperature for each label on the
+            validation patches at the end (`isl.training.temperature`).
         init_from: Model folder to start from: weights that fit are taken
             over (`isl.network.transfer`). None: all weights are new.
         freeze_body: Whether what was taken over of the body stays as it is,
@@ -78,6 +80,7 @@ class TrainConfig:
     validation_split: str = "validation"
     seed: int = 0
     max_minutes: float | None = None
+    fit_temperature: bool = False
     init_from: str | None = None
     freeze_body: bool = False
     body_learning_rate: float | None = None

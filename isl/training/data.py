@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isl.errors import InputError
 from isl.images import open_wells
@@ -32,6 +33,29 @@ def resolve(config: TrainConfig, specs: Sequence[DatasetSpec]) -> TrainConfig:
             f"{specs[0].name}: num_z must be known for training. Received: null"
         )
     return dataclasses.replace(config, labels=labels, num_z=num_z)
+
+
+def label_normalization(
+    specs: Sequence[DatasetSpec], labels: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Returns what inverts the normalisation of labels, where it is known.
+
+    A label that several data sets have in different units has none.
+
+    Args:
+        specs: Data sets.
+        labels: Labels of the network.
+    """
+    records = {}
+    for label in labels:
+        found = [
+            spec.normalization.get(label)
+            for spec in specs
+            if label in spec.labels
+        ]
+        if found and found[0] and all(one == found[0] for one in found):
+            records[label] = found[0]
+    return records
 
 
 def _open_sampler(

@@ -28,6 +28,7 @@ from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
 from isl.training.crops import RECALIBRATION_STREAM, iter_ahead
 from isl.training.data import (
+    label_normalization,
     open_training_sampler,
     open_validation_sampler,
     resolve,
@@ -85,6 +86,7 @@ class Trainer:
             labels=self.config.labels,
             include_autoencoding=self.config.include_autoencoding,
             momentum=self.config.momentum,
+            normalization=label_normalization(specs, self.config.labels),
         )
         self.model = self._description.build()
         self._heads = list(self.model.output)
@@ -222,6 +224,11 @@ class Trainer:
         finally:
             bar.close()
             record.close()
+        if self.config.fit_temperature:
+            self._description = dataclasses.replace(
+                self._description,
+                temperatures=self._validator.fit_temperatures(),
+            )
         self._save_model()
 
     def _train_epoch(self, bar: tqdm, record: RunRecord) -> None:

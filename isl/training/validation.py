@@ -1,6 +1,7 @@
 """Scores of fixed validation patches, while a network trains."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -8,7 +9,13 @@ import numpy as np
 from isl.evaluation.error_panels import error_panel
 from isl.evaluation.scoring import LabelScores, add_scores, build_scorer
 from isl.network.intensity_bins import MAX_UINT16, NUM_BINS
-from isl.training.crops import VALIDATION_STREAM, CropSampler
+from isl.training.crops import (
+    VALIDATION_STREAM,
+    Batch,
+    Crop,
+    CropSampler,
+)
+from isl.training.temperature import fit_temperatures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +57,15 @@ class Validator:
         self._crops = [sampler.draw(generator) for _ in range(num_crops)]
         self._sampler = sampler
         self._num_panels = num_panels
+        self._model = model
         self._scorer = build_scorer(model, sampler.labels)
 
     def run(self) -> Validation:
         """Scores the patches with the weights as they are now."""
         totals = {label: LabelScores() for label in self._sampler.labels}
         panels: dict[str, list[np.ndarray]] = {}
-        for index, crop in enumerate(self._crops):
-            inputs, targets, _ = self._sampler.collate([crop])
+        for index, (crop, batch) in enumerate(self._batches()):
+            inputs, targets, _ = batch
             truth = {label: targets[label] for label in self._sampler.labels}
             scores = self._scorer.predict_on_batch({**inputs, "truth": truth})
             known = {label: scores[label] for label in crop.labels}
@@ -71,6 +79,16 @@ class Validator:
             {label: scores.metrics() for label, scores in totals.items()},
             {label: np.concatenate(rows) for label, rows in panels.items()},
         )
+
+    def _batches(self) -> Iterator[tuple[Crop, Batch]]:
+        """The patches one by one."""
+        for crop in self._crops:
+            yield crop, self._sampler.collate([crop])
+
+    def fit_temperatures(self) -> dict[str, float]:
+        """Fits a temperature for each label; see `isl.training.temperature`."""
+        batches = [batch for _, batch in self._batches()]
+        return fit_temperatures(self._model, self._sampler.labels, batches)
 
 
 def _panel(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The published data and checkpoints, fetched from their public bucket."""

@@ -1,0 +1,178 @@
+r"""Folders of planes whose files are told apart by a pattern for their names.
+
+For example `(?P<well>[A-H]\d+)_s(?P<tile>\d+)_z(?P<z>\d+)_(?P<channel>.+)\.tif`
+reads `B02_s3_z10_DAPI.tif`.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+from isl.errors import InputError
+from isl.images.ome_tiff import open_ome_tiff
+
+# Named groups that a pattern may have.
+GROUPS = ("well", "tile", "row", "column", "channel", "z")
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundFile:
+    """One plane, by what the name of its file says.
+
+    Attributes:
+        path: The file, relative to the folder, with forward slashes.
+        channel: Name of the channel.
+        well: Name of the well, or None if the name does not tell; likewise
+            what follows.
+        tile: Name or number of the tile.
+        row: Row of the tile in a grid.
+        column: Column of the tile in a grid.
+        z: Focal position, as a number or a name.
+        page: Page of a TIFF whose pages are the focal positions, from 0, or
+            None for a file of one plane.
+    """
+
+    path: str
+    channel: str
+    well: str | None = None
+    tile: str | None = None
+    row: str | None = None
+    column: str | None = None
+    z: str | None = None
+    page: int | None = None
+
+    @property
+    def plane_key(self) -> tuple:
+        """Differs for different planes, and sorts them in natural order."""
+        groups = [natural_key(getattr(self, group)) for group in GROUPS]
+        return (*groups, -1 if self.page is None else self.page)
+
+
+def index_files(
+    folder: str | os.PathLike, pattern: str, pages_are_z: bool = False
+) -> tuple[FoundFile, ...]:
+    """Finds the planes of a folder by the names of their files.
+
+    Args:
+        folder: The folder; folders in it are searched as well, hidden ones
+            and hidden files are not.
+        pattern: Regular expression for a whole name: the path of a file from
+            `folder` on, with forward slashes. Has a named group `channel`,
+            and may have `well`, `tile`, `row` and `column` (of a tile in a
+            grid) and `z`. Files that it does not match are left out.
+        pages_are_z: Whether the pages of a TIFF are focal positions.
+
+    Returns:
+        The planes, sorted by well, tile, row, column, channel and z. Numbers
+        in names sort as numbers: `A2` stands before `A10`, -1.5 before 2.
+
+    Raises:
+        InputError: If the folder cannot be listed, the pattern is no regular
+            expression, has other groups or matches no file, or two files are
+            of one plane.
+    """
+    compiled = _compile(pattern, pages_are_z)
+    names = list(_iter_names(pathlib.Path(folder)))
+    matches = [m for m in map(compiled.fullmatch, names) if m is not None]
+    if not matches:
+        raise InputError(
+            f"{folder}: pattern must match a file. Received: {pattern} for "
+            f"{len(names)} files" + (f" such as {names[0]}." if names else ".")
+        )
+    found = {}
+    for match in matches:
+        for file in _read_match(folder, match, pages_are_z):
+            other = found.setdefault(file.plane_key, file)
+            if other is not file:
+                raise InputError(
+                    f"{folder}: pattern must tell all planes apart. Received: "
+                    f"one plane, {_describe(file)}, in {other.path} and "
+                    f"{file.path}."
+                )
+    return tuple(found[key] for key in sorted(found))
+
+
+def natural_key(text: str | None) -> tuple[tuple[int, float, str], ...]:
+    """Returns a key that sorts numbers in texts as numbers.
+
+    Args:
+        text: Any text. If it is a number as a whole, it may have a sign and
+            a fraction; inside a text, digits are whole numbers. None stands
+            before all texts.
+    """
+    if text is None:
+        return ()
+    if _NUMBER.fullmatch(text):
+        return ((0, float(text), ""),)
+    return tuple(
+        (0, float(part), "") if part.isdecimal() else (1, 0.0, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    )
+
+
+def _compile(pattern: str, pages_are_z: bool) -> re.Pattern:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"pattern must be a regular expression ({error}). "
+            f"Received: {pattern}"
+        ) from error
+    groups = set(compiled.groupindex)
+    if "channel" not in groups or not groups <= set(GROUPS):
+        raise InputError(
+            "pattern must have the named group channel and no others than "
+            f"{', '.join(GROUPS)}. Received: {pattern}"
+        )
+    if pages_are_z and "z" in groups:
+        raise InputError(
+            "pattern must have no group z where the pages of a TIFF are focal "
+            f"positions. Received: {pattern}"
+        )
+    return compiled
+
+
+def _iter_names(folder: pathlib.Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"{error.filename}: folder cannot be listed ({error.strerror})."
+        ) from error
+
+    for root, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(f for f in files if not f.startswith(".")):
+            yield pathlib.Path(root, name).relative_to(folder).as_posix()
+
+
+def _read_match(
+    folder: str | os.PathLike, match: re.Match, pages_are_z: bool
+) -> Iterator[FoundFile]:
+    groups = match.groupdict()
+    if not groups["channel"]:
+        raise InputError(
+            f"{folder}: pattern must find a channel in the name. "
+            f"Received: {match.string}."
+        )
+    file = FoundFile(path=match.string, **groups)
+    if not pages_are_z or not file.path.lower().endswith(_TIFF_SUFFIXES):
+        yield file
+        return
+    tiff = open_ome_tiff(pathlib.Path(folder, file.path))
+    if len(tiff.planes) != 1:
+        raise InputError(
+            f"{tiff.path}: TIFF must hold one channel. "
+            f"Received: {len(tiff.planes)}."
+        )
+    for page in range(len(tiff.planes[0])):
+        yield dataclasses.replace(file, page=page)
+
+
+def _describe(file: FoundFile) -> str:
+    told = {group: getattr(file, group) for group in GROUPS}
+    return ", ".join(f"{k} {v}" for k, v in told.items() if v is not None)

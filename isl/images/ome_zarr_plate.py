@@ -1,0 +1,156 @@
+"""Writing OME-Zarr plates (high-content screening layout), well by well."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from isl.errors import InputError
+from isl.files import atomic_path, write_json
+from isl.images.name_pattern import natural_key
+from isl.images.ome_zarr_description import VERSION, ZarrDescription
+from isl.images.ome_zarr_metadata import is_plate, is_zarr
+from isl.images.ome_zarr_writer import (
+    RegionSink,
+    check_zarr_suffix,
+    streamed_image,
+)
+
+_WELL = re.compile("([A-Za-z]+)([0-9]+)")
+_FIELD = "0"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlateWriter:
+    """A plate that grows by whole wells, each of one field.
+
+    One process at a time may add wells.
+
+    Attributes:
+        path: Folder of the plate.
+        annotations: Facts about the plate that JSON can hold; stored as
+            attributes under the key `isl`.
+    """
+
+    path: pathlib.Path
+    annotations: Mapping[str, Any]
+
+    def list_wells(self) -> tuple[str, ...]:
+        """Returns the names of the wells that are complete, in order."""
+        return tuple(row + column for row, column in self._list_wells())
+
+    @contextlib.contextmanager
+    def streamed_well(
+        self, well: str, image: ZarrDescription, num_levels: int | None = None
+    ) -> Iterator[RegionSink]:
+        """Adds a well, region by region, or replaces it.
+
+        The well is written under a hidden name and renamed when complete;
+        then the plate lists it. So a plate that was interrupted holds whole
+        wells only.
+
+        Args:
+            well: Row and column, such as `A1` or `B02`.
+            image: What its image is to hold.
+            num_levels: As for `streamed_ome_zarr`.
+
+        Yields:
+            The sink; its `write(rows, columns, values)` takes a region.
+
+        Raises:
+            InputError: If `well` has another form.
+            ValueError: If the regions do not add up to the image.
+        """
+        row, column = _split_well(well)
+        folder = self.path / row / column
+        if not is_zarr(folder.parent):
+            _write_group(folder.parent, {})
+        for rest in folder.parent.glob(f".{column}.*"):
+            shutil.rmtree(rest)  # Of a process that was killed.
+        with atomic_path(folder) as temporary:
+            images = {"images": [{"path": _FIELD}]}
+            _write_group(temporary, _ome_attributes({"well": images}))
+            with streamed_image(temporary / _FIELD, image, num_levels) as sink:
+                yield sink
+        self.write_metadata()
+
+    def write_metadata(self) -> None:
+        """Lists the complete wells in the metadata of the plate."""
+        wells = self._list_wells()
+        rows = sorted({row for row, _ in wells}, key=natural_key)
+        columns = sorted({column for _, column in wells}, key=natural_key)
+        plate = {
+            "name": self.path.name.split(".")[0],
+            "rows": [{"name": row} for row in rows],
+            "columns": [{"name": column} for column in columns],
+            "wells": [
+                {
+                    "path": f"{row}/{column}",
+                    "rowIndex": rows.index(row),
+                    "columnIndex": columns.index(column),
+                }
+                for row, column in wells
+            ],
+            "field_count": 1,
+            "version": VERSION,
+        }
+        attributes = _ome_attributes({"plate": plate}) | {
+            "isl": dict(self.annotations)
+        }
+        _write_group(self.path, attributes)
+
+    def _list_wells(self) -> list[tuple[str, str]]:
+        wells = [
+            (well.parent.name, well.name)
+            for well in self.path.glob("[A-Za-z]*/[0-9]*")
+            if is_zarr(well)
+        ]
+        return sorted(wells, key=lambda well: natural_key("".join(well)))
+
+
+def open_plate_writer(
+    path: str | os.PathLike, annotations: Mapping[str, Any] | None = None
+) -> PlateWriter:
+    """Begins a plate, or goes on with one that was begun.
+
+    Args:
+        path: Folder of the plate, ending in `.zarr`.
+        annotations: See `PlateWriter`; they replace those of a plate that is
+            there already.
+
+    Raises:
+        InputError: If `path` has another suffix, or is there and is no plate.
+    """
+    path = pathlib.Path(path)
+    check_zarr_suffix(path)
+    if path.exists() and not is_plate(path):
+        raise InputError(
+            f"{path}: output must be a plate to go on with, or not be there. "
+            f"Received: another {'folder' if path.is_dir() else 'file'}."
+        )
+    writer = PlateWriter(path, annotations or {})
+    writer.write_metadata()
+    return writer
+
+
+def _split_well(well: str) -> tuple[str, str]:
+    match = _WELL.fullmatch(well)
+    if match is None:
+        raise InputError(
+            "well must be letters and then digits, such as A1. "
+            f"Received: {well!r}."
+        )
+    return match[1], match[2]
+
+
+def _ome_attributes(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"ome": {"version": VERSION, **value}}
+
+
+def _write_group(folder: pathlib.Path, attributes: Mapping[str, Any]) -> None:
+    group = {"zarr_format": 3, "node_type": "group"}
+    write_json(folder / "zarr.json", group | {"attributes": dict(attributes)})

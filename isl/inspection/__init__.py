@@ -1,0 +1,1 @@
+"""What is in a folder, file or plate, and what is wrong with it."""

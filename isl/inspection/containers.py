@@ -1,0 +1,113 @@
+"""Listing the planes of files that hold several: TIFF, OME-Zarr, plates."""
+
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+from isl.errors import InputError
+from isl.images import (
+    MaximumPlane,
+    OmeImage,
+    Plane,
+    is_plate,
+    open_ome_tiff,
+    open_ome_zarr,
+    open_plate,
+)
+from isl.inspection.failures import explain_failure
+from isl.inspection.listing import (
+    LABEL,
+    Channel,
+    ImageFile,
+    Listing,
+    assign_roles,
+)
+from isl.inspection.problems import Problem
+from isl.specs import PUBLISHED_LABELS
+
+
+def list_image(
+    path: pathlib.Path,
+    well: str,
+    known_labels: Sequence[str] = PUBLISHED_LABELS,
+) -> Listing:
+    """Lists the channels of a TIFF or of an OME-Zarr image.
+
+    Args:
+        path: The file or folder.
+        well: What to call the well.
+        known_labels: Channels that are labels, whatever they are called.
+    """
+
+    def reopen() -> OmeImage:
+        return open_ome_zarr(path) if path.is_dir() else open_ome_tiff(path)
+
+    try:
+        image = reopen()
+    except InputError as error:
+        return Listing((), (explain_failure(well, path, error),))
+    names = image.channel_names
+    if "" in names or len(set(names)) < len(names):
+        names = tuple(f"channel {k}" for k in range(len(names)))
+    roles = assign_roles(names, known_labels)
+    channels = tuple(
+        Channel(
+            well=well,
+            tile="",
+            name=name,
+            role=roles[name],
+            images=_list_planes(path, roles[name], len(image.planes[index])),
+            open_planes=_channel_opener(reopen, roles[name], index),
+        )
+        for index, name in enumerate(names)
+    )
+    sizes = {} if image.pixel_size_um is None else {well: image.pixel_size_um}
+    return Listing(channels, pixel_size_um=sizes)
+
+
+def list_zarr(path: pathlib.Path, inside: str) -> Iterator[Listing]:
+    """Lists an OME-Zarr image, or the wells of a plate.
+
+    Args:
+        path: Folder of the image or plate.
+        inside: Its path in the folder that is inspected, or empty.
+    """
+    try:
+        plate = open_plate(path) if is_plate(path) else None
+    except InputError as error:
+        yield Listing((), (explain_failure("", path, error),))
+        return
+    if plate is None:
+        yield list_image(path, inside or path.name.split(".")[0])
+        return
+    prefix = f"{inside}/" if inside else ""
+    for well, fields in plate.fields.items():
+        for index, field in enumerate(fields):
+            name = f"{well}_{index}" if index else well
+            yield list_image(path / field, prefix + name)
+    what = "the plate lists it, but it is not there"
+    for field in plate.missing:
+        well = prefix + "".join(field.split("/")[:2])
+        problem = Problem("missing_well", well, str(path / field), what)
+        yield Listing((), (problem,))
+
+
+def _list_planes(
+    path: pathlib.Path, role: str, num_z: int
+) -> tuple[ImageFile, ...]:
+    if num_z == 1 or role == LABEL:
+        return (ImageFile(str(path), None),)
+    return tuple(ImageFile(str(path), str(z)) for z in range(num_z))
+
+
+def _channel_opener(
+    reopen: Callable[[], OmeImage], role: str, index: int
+) -> Callable[[], Sequence[Plane]]:
+    # Opened anew for each use, so that what is decoded does not pile up. A
+    # label is the maximum over z, as wherever wells are read.
+    def open_planes() -> Sequence[Plane]:
+        planes = reopen().planes[index]
+        if role == LABEL and len(planes) > 1:
+            return (MaximumPlane(planes),)
+        return planes
+
+    return open_planes

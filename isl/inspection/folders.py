@@ -1,0 +1,207 @@
+"""Listing what no spec describes: a folder, a file or a plate."""
+
+import dataclasses
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from isl.errors import InputError
+from isl.images import is_zarr, open_ome_tiff, parse_published_name
+from isl.inspection.containers import list_image, list_zarr
+from isl.inspection.listing import (
+    INPUT,
+    LABEL,
+    Entry,
+    Listing,
+    assign_roles,
+    gather,
+    merge_listings,
+)
+from isl.inspection.naming import guess_patterns, parse_names
+from isl.inspection.problems import Problem
+from isl.specs import MODALITIES
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_SUFFIXES = (".png", *_TIFF_SUFFIXES)
+
+# Published names of what is no image to train on: predictions and masks.
+_DERIVED = re.compile(r"(?:^|,)(?:kind(?:,value)?-PREDICTED|is_mask-true)")
+
+
+def list_path(path: str | os.PathLike) -> Listing:
+    """Lists the images of a folder (with the folders in it), file or plate.
+
+    A well of a folder inside is called `folder/well`, or `folder` if it has
+    no other name.
+
+    Args:
+        path: A folder of PNG or TIFF planes, in the published naming or any
+            other; an OME-Zarr image or plate; a PNG or TIFF file.
+
+    Raises:
+        InputError: If there is no such path, or no image in it.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: input must be there.")
+    listing = merge_listings(_iter_parts(path))
+    if not listing.channels and not listing.problems:
+        raise InputError(
+            f"{path}: input must hold images: PNG, TIFF or OME-Zarr. "
+            f"Received: {listing.num_other_files} other files."
+        )
+    return listing
+
+
+def is_image_name(name: str) -> bool:
+    """Returns whether a file is taken for an image, by its name.
+
+    Args:
+        name: Name of the file without its folder.
+    """
+    suffix = pathlib.PurePath(name).suffix.lower()
+    return (
+        suffix in _SUFFIXES
+        and not name.startswith(".")
+        and not _DERIVED.search(name)
+    )
+
+
+def is_zarr_folder(path: pathlib.Path) -> bool:
+    """Returns whether a folder is, or is called as, an OME-Zarr."""
+    return is_zarr(path) or path.suffix == ".zarr"
+
+
+def iter_folders(
+    root: pathlib.Path,
+) -> Iterator[tuple[pathlib.Path, list[str]]]:
+    """Yields folders, visible ones only, with the names of their files.
+
+    An OME-Zarr is yielded as a folder; those inside it are not.
+    """
+    for place, folders, names in os.walk(root):
+        visible = sorted(f for f in folders if not f.startswith("."))
+        folder = pathlib.Path(place)
+        folders[:] = [] if is_zarr_folder(folder) else visible
+        yield folder, sorted(names)
+
+
+def list_published(
+    folder: pathlib.Path, inside: str, names: Sequence[str]
+) -> tuple[Listing, list[str]]:
+    """Lists files in the published naming.
+
+    Args:
+        folder: Folder of the files.
+        inside: Its path in the folder that is inspected, or empty.
+        names: Names of files.
+
+    Returns:
+        The images, and the names that are not in the published naming.
+    """
+    entries, problems, others = [], [], []
+    for name in names:
+        path = str(folder / name)
+        try:
+            parsed = parse_published_name(name)
+        except InputError as error:
+            what = str(error).removeprefix(f"{name}: ")
+            problems.append(Problem("wrong_name", "", path, what))
+            continue
+        if parsed is None:
+            others.append(name)
+            continue
+        entries.append(
+            Entry(
+                well=_name_well(folder, inside, parsed.well),
+                tile="",
+                channel=parsed.channel,
+                role=INPUT if parsed.channel in MODALITIES else LABEL,
+                z=None if parsed.z is None else str(parsed.z),
+                path=path,
+            )
+        )
+    channels, twice = gather(entries)
+    counted = (dataclasses.replace(c, z_counts=True) for c in channels)
+    return Listing(tuple(counted), (*problems, *twice)), others
+
+
+def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
+    if path.is_file():
+        yield _list_file(path)
+        return
+    for folder, names in iter_folders(path):
+        inside = "" if folder == path else folder.relative_to(path).as_posix()
+        if is_zarr_folder(folder):
+            yield from list_zarr(folder, inside)
+            continue
+        images = [name for name in names if is_image_name(name)]
+        yield Listing((), num_other_files=len(names) - len(images))
+        published, others = list_published(folder, inside, images)
+        yield published
+        stacks = [name for name in others if _is_stack(folder / name)]
+        for name in stacks:
+            well = _name_well(folder, inside, name.split(".")[0])
+            yield list_image(folder / name, well)
+        single = [name for name in others if name not in stacks]
+        if single:
+            yield _list_by_guess(folder, inside, single)
+
+
+def _list_file(path: pathlib.Path) -> Listing:
+    well = path.name.split(".")[0]
+    if path.suffix.lower() in _TIFF_SUFFIXES:
+        return list_image(path, well)
+    channels, _ = gather([Entry(well, "", "", INPUT, None, str(path))])
+    return Listing(tuple(channels))
+
+
+def _is_stack(path: pathlib.Path) -> bool:
+    # Whether a file is a well of its own, with several planes.
+    if path.suffix.lower() not in _TIFF_SUFFIXES:
+        return False
+    try:
+        return sum(map(len, open_ome_tiff(path).planes)) > 1
+    except InputError:
+        # A plane that is damaged is told of when its pixels are read.
+        return path.stem.lower().endswith(".ome")
+
+
+def _list_by_guess(
+    folder: pathlib.Path, inside: str, names: Sequence[str]
+) -> Listing:
+    guesses = tuple(guess_patterns(names))
+    fields = parse_names(guesses[0].pattern, names)
+    roles = assign_roles({field.channel for field in fields.values()})
+    channels, problems = gather(
+        Entry(
+            well=_name_well(folder, inside, field.well),
+            tile=field.tile,
+            channel=field.channel,
+            role=roles[field.channel],
+            z=field.z,
+            path=str(folder / name),
+        )
+        for name, field in fields.items()
+    )
+    problems += [
+        Problem(
+            "unmatched_name",
+            "",
+            str(folder / name),
+            f"name does not fit {guesses[0].pattern} as the others do",
+        )
+        for name in names
+        if name not in fields
+    ]
+    return Listing(
+        tuple(channels), tuple(problems), guesses={str(folder): guesses}
+    )
+
+
+def _name_well(folder: pathlib.Path, inside: str, well: str) -> str:
+    if not inside:
+        return well or folder.resolve().name
+    repeated = not well or inside.split("/")[-1] == well
+    return inside if repeated else f"{inside}/{well}"

@@ -1,0 +1,144 @@
+"""Predictions as files: OME-TIFF or OME-Zarr, by the suffix."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+import isl
+from isl.errors import InputError
+from isl.images import (
+    Well,
+    ZarrDescription,
+    check_tiff_suffix,
+    streamed_ome_tiff,
+    streamed_ome_zarr,
+)
+from isl.prediction.predictor import (
+    Predictor,
+    iter_predictions,
+    select_planes,
+)
+from isl.prediction.tiles import Tiling
+from isl.prediction.units import Convert
+
+
+class Sink(Protocol):
+    """Takes regions of an image in any order."""
+
+    def write(self, rows: slice, columns: slice, values: np.ndarray) -> None:
+        """Writes a region of all channels, [channel, row, column]."""
+        ...
+
+
+def check_output_suffix(path: str | os.PathLike) -> None:
+    """Checks that a path names an OME-TIFF or an OME-Zarr.
+
+    Raises:
+        InputError: If not.
+    """
+    if str(path).endswith(".zarr"):
+        return
+    try:
+        check_tiff_suffix(path)
+    except InputError as error:
+        raise InputError(
+            f"{path}: output must end in .ome.tif, .ome.tiff, .tif, .tiff or "
+            f".zarr"
+        ) from error
+
+
+@contextlib.contextmanager
+def _streamed(
+    path: str | os.PathLike,
+    shape: tuple[int, int],
+    channel_names: Sequence[str],
+    pixel_size_um: float | None,
+    annotations: Mapping[str, Any],
+) -> Iterator[Sink]:
+    if not str(path).endswith(".zarr"):
+        with streamed_ome_tiff(
+            path, shape, channel_names, pixel_size_um, annotations
+        ) as sink:
+            yield sink
+        return
+    description = ZarrDescription(
+        shape=shape,
+        channel_names=channel_names,
+        dtype=np.float32,
+        pixel_size_um=pixel_size_um,
+        annotations=annotations,
+    )
+    with streamed_ome_zarr(path, description) as sink:
+        yield sink
+
+
+def predict_to_file(
+    path: str | os.PathLike,
+    predictor: Predictor,
+    well: Well,
+    tiling: Tiling,
+    planes: Sequence[int] | None = None,
+    model_name: str = "",
+    convert: Convert | None = None,
+    show_progress: bool = False,
+) -> None:
+    """Predicts an image into a file, axes CYX, float32.
+
+    The channels are `predictor.channel_names`, in [0, 1] unless they are
+    converted. The annotations tell how it was made; their `origin` is the
+    row and the column of the image at which the prediction begins.
+
+    Args:
+        path: Output, an OME-TIFF or an OME-Zarr by its suffix. Nothing
+            appears there unless all of it does.
+        predictor: See `iter_predictions`, likewise what follows.
+        well: The image.
+        tiling: From `plan_tiles`.
+        planes: From `select_planes`.
+        model_name: How the output names the model.
+        convert: From `isl.prediction.units.camera_units`; None for
+            intensities.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Raises:
+        InputError: If `path` has another suffix, or a file cannot be
+            decoded.
+    """
+    check_output_suffix(path)
+    if planes is None:
+        planes = select_planes(predictor.num_z, well)
+    annotations = {
+        "program": f"isl {isl.__version__}",
+        "model": model_name,
+        "labels": predictor.labels,
+        "statistics": predictor.statistics,
+        "units": "intensity" if convert is None else "original",
+        "z_planes": list(planes),
+        "num_z_of_input": well.num_z,
+        "origin": {"row": tiling.rows.start, "column": tiling.columns.start},
+        "padding": tiling.padding,
+        "stitching": predictor.stitching,
+        "tile_shape": tiling.tile_shape,
+    }
+    with _streamed(
+        path,
+        tiling.shape,
+        predictor.channel_names,
+        well.pixel_size_um,
+        annotations,
+    ) as sink:
+        for rows, columns, values in iter_predictions(
+            predictor, well, tiling, planes, show_progress
+        ):
+            sink.write(
+                _shifted(rows, tiling.rows.start),
+                _shifted(columns, tiling.columns.start),
+                values if convert is None else convert(values),
+            )
+
+
+def _shifted(span: slice, origin: int) -> slice:
+    return slice(span.start - origin, span.stop - origin)

@@ -1,0 +1,189 @@
+"""What is wrong with every tile of a plate in the same way, and its cure.
+
+Uneven illumination and dust are found from images of many places of one
+channel, once for all wells; the other steps on tiles need the tile alone.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from isl.errors import InputError
+from isl.images import RawWell, open_plane
+from isl.preprocessing.artifacts import (
+    DustMap,
+    find_dust,
+    median_until_stable,
+    remove_dust,
+    remove_hot_pixels,
+)
+from isl.preprocessing.downscaling import downscale
+from isl.preprocessing.illumination import (
+    Illumination,
+    correct_illumination,
+    estimate_illumination,
+    normalize_flat,
+)
+from isl.preprocessing.steps import (
+    DownscaleStep,
+    DustStep,
+    HotPixelsStep,
+    IlluminationStep,
+    MedianStep,
+    Step,
+)
+
+# Tiles that a flat field or the dust is found from; evenly over the plate.
+MAX_SAMPLES = 64
+
+# What is known of a step before it sees a tile: channel to fields.
+Known = Mapping[str, Illumination | DustMap]
+
+
+@dataclasses.dataclass(frozen=True)
+class TileSteps:
+    """The steps on single tiles, with what they had to learn.
+
+    Attributes:
+        steps: In the order in which they are carried out.
+        known: What each of them learned; empty for those that learn nothing.
+        modality: The channel of the transmitted light.
+    """
+
+    steps: tuple[Step, ...]
+    known: tuple[Known, ...]
+    modality: str
+
+    def apply(self, tile: np.ndarray, channel: str) -> np.ndarray:
+        """Corrects a tile.
+
+        Args:
+            tile: In units of the camera, [row, column].
+            channel: The modality or a label.
+
+        Returns:
+            float32, [row, column], in units of the camera.
+
+        Raises:
+            InputError: If it has another size than the tiles before.
+        """
+        image = tile.astype(np.float32)
+        for step, known in zip(self.steps, self.known, strict=True):
+            if applies_to(step, channel, self.modality):
+                image = _apply(step, image, known.get(channel))
+        return image
+
+
+def applies_to(step: Step, channel: str, modality: str) -> bool:
+    """Whether a step is for a channel: the modality or a label."""
+    images = getattr(step, "images", "all")
+    wanted = "transmitted" if channel == modality else "labels"
+    return images in ("all", wanted)
+
+
+def _apply(
+    step: Step, image: np.ndarray, known: Illumination | DustMap | None
+) -> np.ndarray:
+    if isinstance(step, IlluminationStep):
+        return correct_illumination(image, known)
+    if isinstance(step, DustStep):
+        return remove_dust(image, known)
+    if isinstance(step, HotPixelsStep):
+        return remove_hot_pixels(image, step.threshold, step.max_group)
+    if isinstance(step, MedianStep):
+        return median_until_stable(image, step.max_rounds)
+    if isinstance(step, DownscaleStep):
+        return downscale(image, step.factor)
+    raise TypeError(f"a step on tiles is needed. Received: {step}")
+
+
+def learn_tile_steps(
+    steps: Sequence[Step],
+    wells: Sequence[RawWell],
+    modality: str,
+    image_root: pathlib.Path,
+) -> TileSteps:
+    """Finds flat fields and dust of all channels of a plate.
+
+    Each step sees tiles that went through the steps before it.
+
+    Args:
+        steps: Steps on tiles, in order.
+        wells: The plate.
+        modality: The channel of the transmitted light.
+        image_root: Folder that the fields of a spec are relative to.
+
+    Raises:
+        InputError: If there are too few tiles, or a file cannot be read.
+    """
+    channels = (modality, *wells[0].fields[0].labels)
+    learned = TileSteps((), (), modality)
+    for step in steps:
+        known = {}
+        for channel in channels:
+            if applies_to(step, channel, modality):
+                value = _learn(step, channel, wells, learned, image_root)
+                if value is not None:
+                    known[channel] = value
+        learned = TileSteps(
+            (*learned.steps, step), (*learned.known, known), modality
+        )
+    return learned
+
+
+def _learn(
+    step: Step,
+    channel: str,
+    wells: Sequence[RawWell],
+    before: TileSteps,
+    image_root: pathlib.Path,
+) -> Illumination | DustMap | None:
+    tiles = _sample(wells, channel, before)
+    try:
+        if isinstance(step, IlluminationStep):
+            return _illumination(step, channel, tiles, image_root)
+        if isinstance(step, DustStep):
+            return find_dust(
+                tiles, step.max_width, step.threshold, step.min_contrast
+            )
+    except InputError as error:
+        raise InputError(f"step {step.NAME}, {channel}: {error}") from error
+    return None
+
+
+def _sample(
+    wells: Sequence[RawWell], channel: str, before: TileSteps
+) -> Iterator[np.ndarray]:
+    """Yields tiles from all over the plate, the middle plane of each."""
+    stacks = [
+        field.planes if channel == before.modality else field.labels[channel]
+        for well in wells
+        for field in well.fields
+    ]
+    count = min(MAX_SAMPLES, len(stacks))
+    for index in np.linspace(0, len(stacks) - 1, count).round().astype(int):
+        stack = stacks[index]
+        yield before.apply(stack[len(stack) // 2].read(), channel)
+
+
+def _illumination(
+    step: IlluminationStep,
+    channel: str,
+    tiles: Iterator[np.ndarray],
+    image_root: pathlib.Path,
+) -> Illumination:
+    dark: np.ndarray | float = step.dark
+    if channel in (step.dark_fields or {}):
+        dark = _read(image_root / step.dark_fields[channel])
+    if channel in (step.flat_fields or {}):
+        flat = _read(image_root / step.flat_fields[channel])
+        return Illumination(normalize_flat(flat), dark)
+    return estimate_illumination(tiles, dark)
+
+
+def _read(path: pathlib.Path) -> np.ndarray:
+    plane = open_plane(path)
+    image = plane.read(*(slice(0, size) for size in plane.shape))
+    return image.astype(np.float32)

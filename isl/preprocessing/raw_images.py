@@ -1,0 +1,187 @@
+"""The images of one well after all steps but the normalisation.
+
+Which planes are used and how labels are shifted is found first; images are
+then made one at a time, so that memory holds a few planes, however many a
+well has.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from isl.errors import InputError
+from isl.preprocessing.focus import planes_around
+from isl.preprocessing.mosaics import Mosaics, plane_in_focus
+from isl.preprocessing.projection import maximum_projection
+from isl.preprocessing.registration import Shift, common_parts, find_shift
+from isl.preprocessing.steps import (
+    ProjectStep,
+    RegisterStep,
+    SelectPlanesStep,
+    Step,
+)
+
+Slices = tuple[slice, slice]
+
+
+@dataclasses.dataclass(frozen=True)
+class RawImages:
+    """Makes the images of one well, one at a time.
+
+    Attributes:
+        mosaics: Its planes.
+        planes: Those of the transmitted light that are used, in order.
+        shifts: Label to its shift against the transmitted light; empty if
+            labels are not registered.
+        parts: Channel to the rows and columns of its mosaic that all
+            channels have in common.
+        shape: Rows and columns of all images.
+    """
+
+    mosaics: Mosaics
+    planes: tuple[int, ...]
+    shifts: Mapping[str, Shift]
+    parts: Mapping[str, Slices]
+    shape: tuple[int, int]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return tuple(self.mosaics.well.fields[0].labels)
+
+    def read_plane(self, index: int) -> np.ndarray:
+        """Returns a plane of transmitted light.
+
+        Args:
+            index: Place in `planes`.
+
+        Returns:
+            float32, [row, column], in units of the camera.
+        """
+        modality = self.mosaics.tile_steps.modality
+        image = self.mosaics.read(modality, self.planes[index])
+        return image[self.parts[modality]]
+
+    def read_label(self, label: str) -> np.ndarray:
+        """Returns a label, projected along z; as `read_plane`."""
+        return _project(self.mosaics, label)[self.parts[label]]
+
+    def iter_channels(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields (modality, plane) in z order, then (label, image)."""
+        for index in range(len(self.planes)):
+            yield self.mosaics.tile_steps.modality, self.read_plane(index)
+        for label in self.labels:
+            yield label, self.read_label(label)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what was found, as JSON."""
+        placement = self.mosaics.placement
+        return {
+            "tile_positions": placement
+            and [list(position) for position in placement.positions],
+            "mosaic_region": self.mosaics.region.to_dict(),
+            "planes": list(self.planes),
+            "shifts": {
+                label: dataclasses.asdict(shift)
+                for label, shift in self.shifts.items()
+            },
+        }
+
+
+def _project(mosaics: Mosaics, label: str) -> np.ndarray:
+    return maximum_projection(
+        mosaics.read(label, z) for z in range(mosaics.num_planes(label))
+    )
+
+
+def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
+    """Chooses planes and finds the shifts of labels.
+
+    Args:
+        mosaics: The planes of a well.
+        steps: All steps of the spec.
+
+    Raises:
+        InputError: If a label has several planes and is not projected, the
+            stack is too short, or a file cannot be read.
+    """
+    modality = mosaics.tile_steps.modality
+    labels = tuple(mosaics.well.fields[0].labels)
+    _check_projected(mosaics, labels, steps)
+    planes = _choose(mosaics, _find(steps, SelectPlanesStep))
+    register = _find(steps, RegisterStep)
+    reference = mosaics.read(modality, planes[len(planes) // 2])
+    shifts = {}
+    if register is not None:
+        shifts = {
+            label: find_shift(
+                reference, _project(mosaics, label), register.max_shift
+            )
+            for label in labels
+        }
+    parts, shape = _common(reference.shape, shifts, modality, labels)
+    return RawImages(mosaics, planes, shifts, parts, shape)
+
+
+def _find(steps: Sequence[Step], kind: type[Step]) -> Any:
+    return next((step for step in steps if isinstance(step, kind)), None)
+
+
+def _check_projected(
+    mosaics: Mosaics, labels: Sequence[str], steps: Sequence[Step]
+) -> None:
+    for label in labels:
+        count = mosaics.num_planes(label)
+        if count > 1 and _find(steps, ProjectStep) is None:
+            raise InputError(
+                f"well {mosaics.well.name}: preprocessing must name the step "
+                f"project, as {label} is a stack. Received: {count} planes"
+            )
+
+
+def _choose(mosaics: Mosaics, step: SelectPlanesStep | None) -> tuple[int, ...]:
+    modality = mosaics.tile_steps.modality
+    count = mosaics.num_planes(modality)
+    if step is None:
+        return tuple(range(count))
+    best = plane_in_focus(mosaics.well, mosaics.tile_steps, modality)
+    return planes_around(best, count, step.count, step.spacing)
+
+
+def _common(
+    shape: tuple[int, int],
+    shifts: Mapping[str, Shift],
+    modality: str,
+    labels: Sequence[str],
+) -> tuple[dict[str, Slices], tuple[int, int]]:
+    """What all channels show, by channel, and its size.
+
+    A shift that cannot be told from chance is not applied.
+    """
+    trusted = {k: shift for k, shift in shifts.items() if shift.is_reliable}
+    spans = []
+    for axis, size in enumerate(shape):
+        inside = [
+            common_parts(shape, shift)[0][axis] for shift in trusted.values()
+        ]
+        start = max([0, *(span.start for span in inside)])
+        stop = min([size, *(span.stop for span in inside)])
+        if start >= stop:
+            raise InputError(
+                f"step register: channels must have a part in common. "
+                f"Received: {dict(shifts)}"
+            )
+        spans.append(slice(start, stop))
+    parts = {modality: tuple(spans)}
+    for label in labels:
+        moves = (0, 0)
+        if label in trusted:
+            moves = (trusted[label].rows, trusted[label].columns)
+        parts[label] = tuple(
+            slice(span.start + move, span.stop + move)
+            for span, move in zip(spans, moves, strict=True)
+        )
+    size = (spans[0].stop - spans[0].start, spans[1].stop - spans[1].start)
+    return parts, size

@@ -1,0 +1,303 @@
+"""The steps that the `preprocessing` list of a data spec may name.
+
+    "preprocessing": [
+      {"step": "illumination", "dark": 100},
+      {"step": "hot_pixels", "images": "labels"},
+      {"step": "stitch", "grid": [5, 5], "order": "rows_snake"},
+      {"step": "downscale", "factor": 2},
+      {"step": "select_planes", "count": 13},
+      {"step": "project"},
+      {"step": "register"},
+      {"step": "normalize", "scope": "plate"}
+    ]
+
+`step_list.parse_steps` reads such a list. Each step is a frozen dataclass:
+what is left out takes its default, and `to_dict` records all of it. The
+functions that do the work are in the other modules of this folder; a step
+knows nothing but its parameters, on which images it works, and what it needs
+to see before it can begin:
+
+- `PLANE`: the image at hand.
+- `CHANNEL`: images of many places of one channel (illumination, dust).
+- `WELL`: all tiles of one plane of a well, from which the positions of all
+  its planes follow (stitching).
+- `STACK`: all planes of a well (choice of planes, projection).
+- `PAIR`: the plane in focus and a label (registration).
+- `SCOPE`: everything that is scaled alike (normalisation).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from isl.preprocessing.normalization import (
+    FLUORESCENCE,
+    SCOPES,
+    TRANSMITTED,
+    Target,
+)
+from isl.preprocessing.tile_grid import ORDERS
+from isl.specs.checks import Item
+
+PLANE, CHANNEL, WELL = "plane", "channel", "well"
+STACK, PAIR, SCOPE = "stack", "pair", "scope"
+
+IMAGES = ("all", "transmitted", "labels")
+
+# Steps of an earlier stage come first; within a stage the order is free.
+TILES, MOSAIC, WELLS, REGISTERED, NORMALIZED = range(5)
+
+
+def _option(default: Any, read: Callable[[Item], Any]) -> Any:
+    """Returns a field that reads itself from JSON."""
+    return dataclasses.field(default=default, metadata={"read": read})
+
+
+def _images(item: Item) -> str:
+    return item.one_of(IMAGES)
+
+
+def _number(item: Item) -> float:
+    if type(item.value) not in (int, float) or not math.isfinite(item.value):
+        item.fail("must be a finite number")
+    return float(item.value)
+
+
+def _share(item: Item) -> float:
+    number = _number(item)
+    if not 0 <= number < 1:
+        item.fail("must be a share, at least 0 and below 1")
+    return number
+
+
+def _files(item: Item) -> dict[str, str]:
+    return {key.text(): place.relative_path() for key, place in item.pairs()}
+
+
+def _index(item: Item) -> int:
+    if type(item.value) is not int or item.value < 0:
+        item.fail("must be an integer of at least 0, or null")
+    return item.value
+
+
+def _pair_of_integers(item: Item) -> tuple[int, int]:
+    if not isinstance(item.value, list) or len(item.value) != 2:
+        item.fail("must be a list of two integers")
+    rows, columns = (place.positive_integer() for place in item.items())
+    return rows, columns
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What all steps have in common.
+
+    Attributes:
+        NAME: What a spec calls the step.
+        STAGE: Steps of lower stages come before it; None if it may stand
+            anywhere before the registration.
+        NEEDS: What must be seen before it can begin.
+        ONCE: Whether it may be named only once.
+    """
+
+    NAME: ClassVar[str]
+    STAGE: ClassVar[int | None]
+    NEEDS: ClassVar[str]
+    ONCE: ClassVar[bool] = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the step as JSON, with all its parameters."""
+        values = dataclasses.asdict(self)
+        lists = {k: list(v) for k, v in values.items() if isinstance(v, tuple)}
+        return {"step": self.NAME, **values, **lists}
+
+
+@dataclasses.dataclass(frozen=True)
+class IlluminationStep(Step):
+    """Divides by the flat field (`illumination.estimate_illumination`).
+
+    Attributes:
+        images: One of `IMAGES`.
+        dark: What the camera adds, in its units.
+        flat_fields: Channel to an image of its flat field, relative path. The
+            others are estimated.
+        dark_fields: Channel to an image to use in place of `dark`.
+    """
+
+    NAME, STAGE, NEEDS = "illumination", TILES, CHANNEL
+
+    images: str = _option("all", _images)
+    dark: float = _option(0.0, _number)
+    flat_fields: Mapping[str, str] | None = _option(None, _files)
+    dark_fields: Mapping[str, str] | None = _option(None, _files)
+
+
+@dataclasses.dataclass(frozen=True)
+class HotPixelsStep(Step):
+    """Replaces single deviating pixels (`artifacts.remove_hot_pixels`).
+
+    Attributes:
+        images: One of `IMAGES`.
+        threshold: Standard deviations of the noise.
+        max_group: Most touching pixels that are removed.
+    """
+
+    NAME, STAGE, NEEDS, ONCE = "hot_pixels", TILES, PLANE, False
+
+    images: str = _option("all", _images)
+    threshold: float = _option(6.0, Item.positive_number)
+    max_group: int = _option(2, Item.positive_integer)
+
+
+@dataclasses.dataclass(frozen=True)
+class MedianStep(Step):
+    """Median filter until stable (`artifacts.median_until_stable`).
+
+    Attributes:
+        images: One of `IMAGES`.
+        max_rounds: Most applications of the filter.
+    """
+
+    NAME, STAGE, NEEDS = "median", TILES, PLANE
+
+    images: str = _option("labels", _images)
+    max_rounds: int = _option(32, Item.positive_integer)
+
+
+@dataclasses.dataclass(frozen=True)
+class DustStep(Step):
+    """Removes spots that stay in place (`artifacts.find_dust`).
+
+    Attributes:
+        images: One of `IMAGES`.
+        max_width: Widest spot, pixels.
+        threshold: Standard deviations of what is elsewhere.
+        min_contrast: Smallest change of the light that counts, a share.
+    """
+
+    NAME, STAGE, NEEDS, ONCE = "dust", TILES, CHANNEL, False
+
+    images: str = _option("all", _images)
+    max_width: int = _option(41, Item.positive_integer)
+    threshold: float = _option(6.0, Item.positive_number)
+    min_contrast: float = _option(0.02, Item.positive_number)
+
+
+@dataclasses.dataclass(frozen=True)
+class StitchStep(Step):
+    """Joins tiles (`tile_placement.place_tiles`, `mosaic.stitch_bands`).
+
+    Attributes:
+        grid: Rows and columns of the grid of tiles; None where the files tell
+            positions of the stage.
+        order: One of `tile_grid.ORDERS`.
+        overlap: Share of a tile's side in common with its neighbour.
+        max_shift: How far the stage may be wrong between neighbours, as a
+            share of the longer side of a tile.
+        channel: Channel that the positions are found in; None for the
+            transmitted light.
+        z: Plane of that channel, from 0; None for the one in focus.
+    """
+
+    NAME, STAGE, NEEDS = "stitch", MOSAIC, WELL
+
+    grid: tuple[int, int] | None = _option(None, _pair_of_integers)
+    order: str = _option("rows", lambda item: item.one_of(ORDERS))
+    overlap: float = _option(0.1, _share)
+    max_shift: float = _option(0.1, _share)
+    channel: str | None = _option(None, Item.text)
+    z: int | None = _option(None, _index)
+
+
+@dataclasses.dataclass(frozen=True)
+class DownscaleStep(Step):
+    """Averages blocks of pixels (`downscaling.downscale`).
+
+    Attributes:
+        factor: Side of a block, pixels.
+    """
+
+    NAME, STAGE, NEEDS = "downscale", None, PLANE
+
+    factor: int = _option(2, Item.positive_integer)
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectPlanesStep(Step):
+    """Takes planes of transmitted light around focus (`focus`).
+
+    Attributes:
+        count: Planes to take.
+        spacing: Distance between them, in planes.
+    """
+
+    NAME, STAGE, NEEDS = "select_planes", WELLS, STACK
+
+    count: int = _option(13, Item.positive_integer)
+    spacing: int = _option(1, Item.positive_integer)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectStep(Step):
+    """Maximum of a label along z (`projection.maximum_projection`)."""
+
+    NAME, STAGE, NEEDS = "project", WELLS, STACK
+
+
+@dataclasses.dataclass(frozen=True)
+class RegisterStep(Step):
+    """Shifts labels onto the transmitted light (`registration.find_shift`).
+
+    Attributes:
+        max_shift: Largest shift, pixels of the image at hand.
+    """
+
+    NAME, STAGE, NEEDS = "register", REGISTERED, PAIR
+
+    max_shift: int = _option(20, Item.positive_integer)
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalizeStep(Step):
+    """Scales intensities (`normalization.normalize`).
+
+    Attributes:
+        scope: What one set of statistics is taken over, one of `SCOPES`; of
+            each channel by itself in any case.
+        transmitted_mean: Target of transmitted light.
+        transmitted_std: Likewise.
+        label_mean: Target of labels.
+        label_std: Likewise.
+    """
+
+    NAME, STAGE, NEEDS = "normalize", NORMALIZED, SCOPE
+
+    scope: str = _option("well", lambda item: item.one_of(SCOPES))
+    transmitted_mean: float = _option(TRANSMITTED.mean, _share)
+    transmitted_std: float = _option(TRANSMITTED.std, Item.positive_number)
+    label_mean: float = _option(FLUORESCENCE.mean, _share)
+    label_std: float = _option(FLUORESCENCE.std, Item.positive_number)
+
+    @property
+    def transmitted(self) -> Target:
+        """Target of transmitted light."""
+        return Target(self.transmitted_mean, self.transmitted_std)
+
+    @property
+    def label(self) -> Target:
+        """Target of labels."""
+        return Target(self.label_mean, self.label_std)
+
+
+STEPS: tuple[type[Step], ...] = (
+    IlluminationStep,
+    HotPixelsStep,
+    MedianStep,
+    DustStep,
+    StitchStep,
+    DownscaleStep,
+    SelectPlanesStep,
+    ProjectStep,
+    RegisterStep,
+    NormalizeStep,
+)
