@@ -32,7 +32,7 @@ demo: $(VENV)/.base
 test: $(VENV)/.test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest --durations=10
+	$(RUN) -m pytest --numprocesses=2 --dist=loadfile --durations=10
 
 test-fast: $(VENV)/.test
 	$(RUN) -m pytest -m "not slow"

@@ -12,7 +12,13 @@ VERSION = re.search(
 
 JAX = ["jax>=0.4.35"]
 TORCH = ["torch>=2.6"]
-TEST = ["ome-zarr-models>=1.7", "pytest>=8", "ruff>=0.9", *JAX]
+TEST = [
+    "ome-zarr-models>=1.7",
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "ruff>=0.9",
+    *JAX,
+]
 
 setuptools.setup(
     name="isl",

@@ -217,7 +217,7 @@ ROWS = (
     MetricRow("b", POOLED, "DAPI_CONFOCAL", "pearson", 0.8, 2000),
     MetricRow("b", POOLED, "DAPI_CONFOCAL", "nll", 0.25, 2000),
     MetricRow("b", POOLED, "DAPI_CONFOCAL", "label_entropy", 0.375, 2000),
-    MetricRow("b", POOLED, "DAPI_CONFOCAL", "sharpness", 2.0, 2000),
+    MetricRow("b", POOLED, "DAPI_CONFOCAL", "roughness", 2.0, 2000),
 )
 
 
@@ -276,7 +276,7 @@ def test_report_table_lists_pooled_rows_first(page):
         "Pearson r",
         "NLL",
         "Label entropy",
-        "sharpness",
+        "roughness",
         "Pixels",
     ]
     label = "DAPI_CONFOCAL"

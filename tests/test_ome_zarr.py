@@ -7,14 +7,17 @@ import json
 import numpy as np
 import pytest
 import zarr
+from PIL import Image
 
 from isl.errors import InputError
 from isl.images import (
+    MaximumPlane,
     is_plate,
     is_zarr,
     open_image,
     open_ome_zarr,
     open_plate,
+    open_png,
     open_well,
 )
 from isl.specs import DatasetSpec, Region, WellSpec
@@ -167,6 +170,24 @@ def test_chosen_planes(tmp_path, indices):
     )
 
 
+def test_planes_of_several_images(tmp_path):
+    Image.fromarray(IMAGE[1, 1]).save(tmp_path / "plane.png")
+    first = open_image(write(tmp_path / "a"))
+    second = open_image(write(tmp_path / "b", image=IMAGE + np.uint16(1)))
+    png = open_png(tmp_path / "plane.png")
+    planes = (first.planes[2], second.planes[1], png)
+    expected = [IMAGE[0, 2], IMAGE[0, 1] + np.uint16(1), IMAGE[1, 1]]
+    mixed = dataclasses.replace(first, planes=planes)
+    np.testing.assert_array_equal(
+        mixed.read_planes(*EVERYTHING), np.moveaxis(expected, 0, -1)
+    )
+    for parts in (planes[:2], planes[1:]):
+        np.testing.assert_array_equal(
+            MaximumPlane(parts).read(*EVERYTHING),
+            np.max([plane.read(*EVERYTHING) for plane in parts], axis=0),
+        )
+
+
 @pytest.mark.parametrize(
     ("chunks", "expected"),
     # Rows 10 to 39 and columns 10 to 19 lie in 3 x 2 chunks of 16 pixels.
@@ -235,11 +256,12 @@ def test_names_that_do_not_fit_are_not_told(tmp_path, names):
     assert image.channel_names == ("", "")
 
 
-def test_channel_axis_of_any_name(tmp_path):
+def test_names_of_axes(tmp_path):
     path = write(tmp_path / "a")
 
     def edit(value):
         value["multiscales"][0]["axes"][0]["name"] = "stain"
+        value["multiscales"][0]["axes"][2]["name"] = "Y"
 
     change(path, edit)
     assert open_ome_zarr(path).channel_names == NAMES
@@ -375,7 +397,8 @@ def test_truncated_chunk(tmp_path):
 
 def test_chunk_that_was_left_out_is_zero(tmp_path):
     path = write(tmp_path / "a")
-    (path / "full" / "0" / "0" / "1" / "1").unlink()
+    for channel in "01":
+        (path / "full" / channel / "0" / "1" / "1").unlink()
     stack = open_image(path).read_planes(*EVERYTHING)
     expected = np.moveaxis(IMAGE[0], 0, -1).copy()
     expected[16:32, 16:32] = 0
@@ -463,6 +486,8 @@ def test_plate(tmp_path, version):
     assert (plate.path, plate.missing) == (str(path), ())
     assert open_image(path / "A" / "01" / "0").name == "A01"
     assert open_image(path / "A" / "01" / "1").name == "A01_1"
+    (tmp_path / "mine.zarr").symlink_to(path / "A" / "01" / "0")
+    assert open_image(tmp_path / "mine.zarr").name == "mine"
     message = "plate.zarr: must be one image. Received: a plate; in it are "
     with pytest.raises(InputError, match=message + "B/3/0, B/3/1, A/01/0"):
         open_image(path)

@@ -368,6 +368,7 @@ def test_an_interrupted_plate_holds_whole_wells_and_goes_on(tmp_path):
     # As after the loss of power: while a well was being written, and before
     # the plate listed a well that is whole.
     (path / "A" / ".2.abc" / "2").mkdir(parents=True)
+    (path / "A" / "9").mkdir()
     (path / "A" / "1").rename(path / "A" / "7")
     writer = open_plate_writer(path)
     assert writer.list_wells() == ("A7",)

@@ -384,6 +384,7 @@ def test_writes_an_ome_tiff(tiny_predictor, tmp_path):
         "model": "runs/a/model",
         "labels": list(LABELS),
         "statistics": list(STATISTICS),
+        "units": "intensity",
         "z_planes": [2, 1],
         "num_z_of_input": 3,
         "origin": {"row": 7, "column": 7},

@@ -410,7 +410,7 @@ def test_path_that_leaves_the_image_root(tmp_path, changes):
         SPEC, wells=(), well_folders={"train": ("../plate",)}
     )
     with pytest.raises(InputError, match=message):
-        open_only(spec, tmp_path / "root")
+        find_wells(spec, tmp_path / "root", "train")
 
 
 def test_paths_may_turn_back_inside_the_image_root(tmp_path):

@@ -17,11 +17,13 @@ class Plane(Protocol):
         path: The file, for messages.
         dtype: Of what `read` returns: uint16 (0 to 65535 stand for
             intensities 0 to 1), or what a TIFF holds besides.
+        gain: What the values on disk are multiplied by: 257 for 8 bits.
     """
 
     shape: tuple[int, int]
     path: str
     dtype: np.dtype
+    gain: int
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column], that must not be written to.
@@ -137,6 +139,11 @@ class MeanPlane:
         """As the first part."""
         return self.parts[0].dtype
 
+    @property
+    def gain(self) -> int:
+        """As the first part."""
+        return self.parts[0].gain
+
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, uint16, [row, column]."""
         count = len(self.parts)
@@ -166,6 +173,11 @@ class MaximumPlane:
     def dtype(self) -> np.dtype:
         """As the first part."""
         return self.parts[0].dtype
+
+    @property
+    def gain(self) -> int:
+        """As the first part."""
+        return self.parts[0].gain
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]."""
