@@ -129,12 +129,16 @@ def test_any_axes(tmp_path, version, axes):
 def test_types(tmp_path, dtype):
     image = (IMAGE % 251).astype(dtype)
     path = write(tmp_path / "a", image=image)
-    plane = open_ome_zarr(path).planes[1][2]
+    planes = open_ome_zarr(path).planes[1]
+    plane = planes[2]
     read = plane.read(*EVERYTHING)
     factor = 257 if dtype == "u1" else 1
     expected = np.uint16 if np.dtype(dtype).kind == "u" else np.float32
     assert (plane.dtype, read.dtype) == (expected, expected)
     np.testing.assert_array_equal(read, (IMAGE[1, 2] % 251) * factor)
+    maximum = MaximumPlane(planes).read(*EVERYTHING)
+    assert maximum.dtype == expected
+    np.testing.assert_array_equal(maximum, (IMAGE[1] % 251).max(0) * factor)
 
 
 def test_random_crops_of_a_well(tmp_path):

@@ -67,9 +67,7 @@ class ZarrStack:
         rows, columns = check_region(self.shape, rows, columns)
         wanted, places = np.unique(planes, return_inverse=True)
         region = self._read_chunks(wanted, rows, columns)
-        image = np.ascontiguousarray(np.moveaxis(region, 0, -1), self.dtype)
-        if self.array.dtype == np.uint8:
-            image *= 257
+        image = self._convert(np.moveaxis(region, 0, -1))
         in_order = np.array_equal(places, np.arange(len(wanted)))
         return image if in_order else image[:, :, places]
 
@@ -85,11 +83,12 @@ class ZarrStack:
             ValueError: If the region has a step or reaches outside.
         """
         rows, columns = check_region(self.shape, rows, columns)
+        wanted = np.unique(planes)
         bands = [
-            self.read(planes, band, columns).max(axis=-1)
+            self._read_chunks(wanted, band, columns).max(axis=0)
             for band in self._iter_bands(rows)
         ]
-        return np.concatenate(bands)
+        return self._convert(np.concatenate(bands))
 
     def _read_chunks(
         self, planes: np.ndarray, rows: slice, columns: slice
@@ -117,6 +116,12 @@ class ZarrStack:
         return region.transpose(order).reshape(
             len(planes), rows.stop - rows.start, columns.stop - columns.start
         )
+
+    def _convert(self, stored: np.ndarray) -> np.ndarray:
+        image = np.array(stored, self.dtype, order="C")
+        if self.gain != 1:
+            image *= self.gain
+        return image
 
     def _iter_bands(self, rows: slice) -> Iterator[slice]:
         # Cuts rows where chunks end.
