@@ -50,35 +50,25 @@ _REPLACED = {
     for define, names in (
         (
             flags.DEFINE_integer,
-            (
-                "batch_size",
-                "num_steps",
-                "num_validation_crops",
-                "num_z",
-                "output_size",
-                "recalibration_batches",
-                "seed",
-                "steps_per_epoch",
-                "warmup_steps",
-            ),
+            "batch_size focus_shift num_steps num_validation_crops num_z "
+            "output_size recalibration_batches seed steps_per_epoch "
+            "warmup_steps",
         ),
         (
             flags.DEFINE_float,
-            (
-                "body_learning_rate",
-                "frozen_norm_share",
-                "learning_rate",
-                "max_minutes",
-                "momentum",
-            ),
+            "averaging blur body_learning_rate brightness contrast "
+            "frozen_norm_share learning_rate max_minutes momentum",
         ),
         (
             flags.DEFINE_string,
-            ("init_from", "loss", "train_split", "validation_split"),
+            "init_from loss train_split validation_split",
         ),
-        (flags.DEFINE_boolean, ("fit_temperature", "freeze_body")),
+        (
+            flags.DEFINE_boolean,
+            "fit_temperature freeze_body initialise_head_biases",
+        ),
     )
-    for name in names
+    for name in names.split()
 }
 
 

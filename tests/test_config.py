@@ -48,12 +48,29 @@ def test_output_size_is_8_plus_16_k(size):
         ("steps_per_epoch", 0),
         ("learning_rate", 0.0),
         ("frozen_norm_share", 1.5),
+        ("averaging", -0.1),
+        ("recalibration_batches", -1),
+        ("contrast", -0.1),
+        ("brightness", -0.1),
+        ("blur", -0.1),
+        ("focus_shift", -1),
         ("learning_rate", float("nan")),
     ],
 )
 def test_wrong_values_are_named(name, value):
     with pytest.raises(InputError, match=f"{name} must.*Received: {value}"):
         dataclasses.replace(MICRO_CONFIG, **{name: value}).check()
+
+
+def test_averaging_comes_with_statistics_of_its_own():
+    config = dataclasses.replace(MICRO_CONFIG, averaging=0.9)
+    with pytest.raises(InputError, match="recalibration_batches must"):
+        config.check()
+    config = dataclasses.replace(
+        config, recalibration_batches=1, frozen_norm_share=0.1
+    )
+    with pytest.raises(InputError, match="frozen_norm_share must be 0"):
+        config.check()
 
 
 def test_cosine_schedule_falls_to_zero():

@@ -9,6 +9,7 @@ import pytest
 from isl.errors import InputError
 from isl.network.model_folder import load_model
 from isl.simulation.dataset import write_dataset
+from isl.training.averaging import averaged_weights
 from isl.training.crops import RECALIBRATION_STREAM
 from isl.training.data import open_training_sampler, resolve
 from isl.training.normalization import Recalibrator
@@ -230,3 +231,68 @@ def _recalibrate_again(trainer, config, data):
         ]
         for i in range(config.recalibration_batches)
     )
+
+
+AVERAGED = dataclasses.replace(
+    CONFIG,
+    averaging=0.8,
+    recalibration_batches=1,
+    contrast=0.2,
+    brightness=0.05,
+    blur=0.5,
+    focus_shift=1,
+)
+
+
+@pytest.fixture(scope="module")
+def averaged(data, tmp_path_factory):
+    """A run with averaged weights and changed intensities."""
+    spec, root = data
+    return train(AVERAGED, [spec], root, tmp_path_factory.mktemp("averaged"))
+
+
+def kernels(model):
+    return [weight.numpy() for weight in model.trainable_variables]
+
+
+def test_averaged_weights_are_saved_and_training_goes_on_with_its_own(
+    averaged,
+):
+    saved, _ = load_model(averaged.workdir / "model")
+    optimizer = averaged._trained.optimizer
+    before = kernels(averaged.model)
+    assert any(
+        not np.allclose(one, other, atol=1e-6)
+        for one, other in zip(before, kernels(saved), strict=True)
+    )
+    with averaged_weights(averaged.model, optimizer):
+        for one, other in zip(
+            kernels(averaged.model), kernels(saved), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_averaged_run_resumes_with_the_same_weights(averaged, data, tmp_path):
+    spec, root = data
+    half = dataclasses.replace(AVERAGED, num_steps=2)
+    train(half, [spec], root, tmp_path)
+    resumed = train(AVERAGED, [spec], root, tmp_path)
+    for folder in ("model", ""):
+        one, other = (
+            (load_model(run.workdir / folder)[0] if folder else run.model)
+            for run in (averaged, resumed)
+        )
+        for a, b in zip(one.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_saved_statistics_belong_to_averaged_weights(averaged, data):
+    spec, root = data
+    saved, _ = load_model(averaged.workdir / "model")
+    stored = [weight.numpy() for weight in saved.weights]
+    sampler = open_training_sampler(resolve(AVERAGED, [spec]), [spec], root)
+    inputs, _, _ = sampler.batch(0, RECALIBRATION_STREAM, AVERAGED.batch_size)
+    del inputs["changes"]
+    Recalibrator(saved).run([inputs])
+    for weight, before in zip(saved.weights, stored, strict=True):
+        np.testing.assert_allclose(weight.numpy(), before, rtol=1e-3, atol=1e-5)

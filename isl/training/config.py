@@ -8,8 +8,17 @@ from typing import Any
 from isl.errors import InputError
 from isl.network.architecture import CONCORDANCE, NARROW, TINY, Architecture
 from isl.network.losses import PIXEL_LOSSES
+from isl.training.augmentation import IntensityChanges
 
 SCHEDULES = ("constant", "cosine")
+
+_NOT_NEGATIVE = (
+    "recalibration_batches",
+    "contrast",
+    "brightness",
+    "blur",
+    "focus_shift",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +47,11 @@ class TrainConfig:
             left as they are, as in the original.
         loss: A name of `PIXEL_LOSSES`.
         include_autoencoding: Adds heads that predict the input planes.
+        contrast, brightness, blur: How strongly the intensities of training
+            patches are changed (`isl.training.augmentation`).
+        focus_shift: Largest shift of a training stack along z, planes.
+        averaging: Momentum of the exponential moving average of the weights,
+            which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its
             label instead of at a uniform guess.
         num_validation_crops: Fixed patches that are scored every epoch.
@@ -72,6 +86,11 @@ class TrainConfig:
     recalibration_batches: int = 0
     loss: str = "cross_entropy"
     include_autoencoding: bool = False
+    contrast: float = 0.0
+    brightness: float = 0.0
+    blur: float = 0.0
+    focus_shift: int = 0
+    averaging: float = 0.0
     initialise_head_biases: bool = False
     num_validation_crops: int = 8
     num_z: int | None = None
@@ -110,15 +129,29 @@ class TrainConfig:
                     f"{name} must be at least 1. Received: "
                     f"{getattr(self, name)}"
                 )
-        if not 0 <= self.frozen_norm_share <= 1:
+        for name in ("frozen_norm_share", "averaging"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(
+                    f"{name} must lie between 0 and 1. Received: "
+                    f"{getattr(self, name)}"
+                )
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise InputError(
+                    f"{name} must not be negative. Received: "
+                    f"{getattr(self, name)}"
+                )
+        if self.averaging and not self.recalibration_batches:
             raise InputError(
-                f"frozen_norm_share must lie between 0 and 1. Received: "
-                f"{self.frozen_norm_share}"
+                "recalibration_batches must be at least 1 with averaging: "
+                "averaged weights have no moving statistics of their own. "
+                "Received: 0"
             )
-        if self.recalibration_batches < 0:
+        if self.averaging and self.frozen_norm_share:
             raise InputError(
-                f"recalibration_batches must not be negative. Received: "
-                f"{self.recalibration_batches}"
+                "frozen_norm_share must be 0 with averaging: moving "
+                "statistics belong to the weights as they are. Received: "
+                f"{self.frozen_norm_share}"
             )
         for name in ("learning_rate", "body_learning_rate"):
             value = getattr(self, name)
@@ -138,6 +171,11 @@ class TrainConfig:
                     f"{name} must come with init_from, which has a body to "
                     f"start from. Received: {getattr(self, name)}"
                 )
+
+    @property
+    def intensity_changes(self) -> IntensityChanges:
+        """How strongly the intensities of training patches are changed."""
+        return IntensityChanges(self.contrast, self.brightness, self.blur)
 
     def learning_rate_at(self, step: int, progress: float) -> float:
         """Learning rate of an epoch.

@@ -15,6 +15,7 @@ from isl.errors import InputError
 from isl.evaluation.scoring import true_bins
 from isl.images import Well, choose_planes
 from isl.network.model import autoencoding_head_name
+from isl.training.augmentation import IntensityChanges, shift_focus
 
 # Streams of random numbers that must not meet those of the steps.
 VALIDATION_STREAM = 2**62
@@ -64,6 +65,9 @@ class CropSampler:
         margin: Pixels of context on each side.
         include_autoencoding: Whether planes are targets too.
         augment: Whether patches are flipped and turned.
+        changes: How their intensities change, on the device; None: batches
+            hold no changes.
+        focus_shift: Largest shift along z, planes.
     """
 
     sources: tuple[CropSource, ...]
@@ -73,6 +77,8 @@ class CropSampler:
     margin: int
     include_autoencoding: bool = False
     augment: bool = True
+    changes: IntensityChanges | None = None
+    focus_shift: int = 0
 
     def check(self) -> None:
         """Raises InputError if a patch cannot be drawn somewhere."""
@@ -107,11 +113,16 @@ class CropSampler:
 
         Returns:
             Inputs `{"planes": uint16 [batch, row, column, z], "presence":
-            float32 [batch, z]}`, targets head -> uint16 [batch, row, column]
+            float32 [batch, z]}`, and with `changes` "changes", float32
+            [batch, 3], targets head -> uint16 [batch, row, column]
             and weights head -> float32 [batch], 0 where the label is missing.
         """
         generator = np.random.default_rng([seed, step])
-        return self.collate([self.draw(generator) for _ in range(batch_size)])
+        batch = self.collate([self.draw(generator) for _ in range(batch_size)])
+        if self.changes:
+            inputs, _, _ = batch
+            inputs["changes"] = self.changes.draw(generator, batch_size)
+        return batch
 
     def draw(self, generator: np.random.Generator) -> Crop:
         """Draws one patch."""
@@ -132,8 +143,14 @@ class CropSampler:
             return crop
         turns = int(generator.integers(4))
         flip = bool(generator.integers(2))
+        planes = crop.planes
+        if self.focus_shift:
+            shift = generator.integers(
+                -self.focus_shift, self.focus_shift, endpoint=True
+            )
+            planes = shift_focus(planes, int(shift))
         return Crop(
-            turn_and_flip(crop.planes, turns, flip),
+            turn_and_flip(planes, turns, flip),
             {
                 label: turn_and_flip(image, turns, flip)
                 for label, image in crop.labels.items()

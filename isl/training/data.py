@@ -81,6 +81,8 @@ def _open_sampler(
         margin=config.architecture.margin,
         include_autoencoding=config.include_autoencoding,
         augment=augment,
+        changes=config.intensity_changes if augment else None,
+        focus_shift=config.focus_shift if augment else 0,
     )
     sampler.check()
     return sampler

@@ -9,6 +9,7 @@ from isl.network.losses import MaskedLoss, head_weights
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
 from isl.network.transfer import Transfer, restore_from
+from isl.training.augmentation import with_changes
 from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, target_histograms
 from isl.training.optimizer import TwoRateAdam, create_variables
@@ -75,13 +76,21 @@ def build_optimizer(
 ) -> keras.Optimizer:
     """Returns Adam; a restored body may have a learning rate of its own.
 
+    With `config.averaging` it keeps averaged weights, see
+    `isl.training.averaging`.
+
     Args:
         config: The run.
         model: The network.
         transfer: From `start_weights`.
     """
+    averaging = (
+        {"use_ema": True, "ema_momentum": config.averaging}
+        if config.averaging
+        else {}
+    )
     if transfer is None or config.body_learning_rate is None:
-        return keras.optimizers.Adam(config.learning_rate)
+        return keras.optimizers.Adam(config.learning_rate, **averaging)
     return TwoRateAdam(
         config.learning_rate,
         slow_paths=[
@@ -90,6 +99,7 @@ def build_optimizer(
             for variable in model.get_layer(name).trainable_variables
         ],
         slow_factor=config.body_learning_rate / config.learning_rate,
+        **averaging,
     )
 
 
@@ -104,7 +114,7 @@ def compile_for_training(
 
     Args:
         model: From `isl.network.model.build_model`.
-        config: The run; `loss` decides.
+        config: The run; `loss` and `intensity_changes` decide.
         labels: Which heads are labels; the others predict input planes.
         optimizer: Shared by all that is compiled from one network.
         training: See `isl.network.model.with_raw_input`.
@@ -115,6 +125,8 @@ def compile_for_training(
     heads = tuple(model.output)
     others = [head for head in heads if head not in labels]
     trained = with_raw_input(model, heads, training)
+    if config.intensity_changes:
+        trained = with_changes(trained)
     trained.compile(
         optimizer=optimizer,
         loss={head: MaskedLoss(config.loss) for head in heads},

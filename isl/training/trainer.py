@@ -7,6 +7,7 @@ step only, so a run that was killed ends with the same weights as one that was
 not (except under `max_minutes`, where the schedule follows the clock).
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -25,6 +26,7 @@ from isl.images import choose_planes
 from isl.network.model_folder import ModelDescription, save_model
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
+from isl.training.averaging import averaged_weights
 from isl.training.config import TrainConfig
 from isl.training.crops import RECALIBRATION_STREAM, iter_ahead
 from isl.training.data import (
@@ -224,6 +226,11 @@ class Trainer:
         finally:
             bar.close()
             record.close()
+        # Statistics of unaveraged weights are already those of the end.
+        with self._judged(recalibrate=self.config.averaging > 0):
+            self._finish()
+
+    def _finish(self) -> None:
         if self.config.fit_temperature:
             self._description = dataclasses.replace(
                 self._description,
@@ -252,10 +259,10 @@ class Trainer:
                 f"was not finite in steps {first} to {self.step}; the "
                 f"checkpoint before is kept. Received: {rate}"
             )
-        if self._recalibrator is not None and not is_frozen:
-            self._recalibrator.run(self._recalibration_inputs())
-        validation = self._validator.run()
-        self.minutes += (time.monotonic() - started) / 60
+        with self._judged(recalibrate=not is_frozen):
+            validation = self._validator.run()
+            self.minutes += (time.monotonic() - started) / 60
+            self._save_model()
         # A row without its checkpoint is dropped on resuming; a checkpoint
         # without its row would leave a gap. So the record goes first.
         record.write_epoch(
@@ -273,8 +280,19 @@ class Trainer:
             validation,
         )
         self._save_checkpoint()
-        self._save_model()
         bar.set_postfix(loss=f"{losses['loss']:.3f}")
+
+    @contextlib.contextmanager
+    def _judged(self, recalibrate: bool) -> Iterator[None]:
+        """Gives the network the weights and statistics it is judged with."""
+        with contextlib.ExitStack() as stack:
+            if self.config.averaging:
+                stack.enter_context(
+                    averaged_weights(self.model, self._trained.optimizer)
+                )
+            if recalibrate and self._recalibrator is not None:
+                self._recalibrator.run(self._recalibration_inputs())
+            yield
 
     def _batch(self, step: int):
         return self._sampler.batch(
@@ -285,6 +303,7 @@ class Trainer:
         """The same training patches each time, so that epochs compare."""
         for index in range(self.config.recalibration_batches):
             inputs, _, _ = self._batch(RECALIBRATION_STREAM + index)
+            inputs.pop("changes", None)  # Statistics are those of prediction.
             yield inputs
 
     def _save_model(self) -> None:
