@@ -12,12 +12,20 @@ VERSION = re.search(
 
 JAX = ["jax>=0.4.35"]
 TORCH = ["torch>=2.6"]
+# Plugins for the formats of Zeiss, Nikon and Leica need neither Java nor a
+# compiler; others are installed beside them.
+BIOIO = ["bioio>=3", "bioio-czi>=3", "bioio-lif>=2", "bioio-nd2>=2"]
+CLUSTER = ["distributed>=2024.8"]
+TUNE = ["optuna>=4.5"]
 TEST = [
     "ome-zarr-models>=1.7",
+    "playwright>=1.45",  # With a Chromium of the system, for the report.
     "pytest>=8",
     "pytest-xdist>=3.6",
     "ruff>=0.9",
+    *CLUSTER,
     *JAX,
+    *TUNE,
 ]
 
 setuptools.setup(
@@ -34,6 +42,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
+        "filelock>=3.16",
         "google-crc32c>=1.5",
         "h5py>=3.11",
         "keras>=3.12",
@@ -50,8 +59,11 @@ setuptools.setup(
         "zarr>=3.1.3",
     ],
     extras_require={
+        "bioio": BIOIO,
+        "cluster": CLUSTER,
         "jax": JAX,
         "torch": TORCH,
+        "tune": TUNE,
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "test": TEST,
     },

@@ -5,6 +5,9 @@ r"""Measures speed and memory; prints a line of JSON for each method.
     python experiments/benchmark.py --what=input \
         --data_specs=data_specs/simulated.json --image_root=demo/wells
 
+For input, each data spec has two lines: with files in the system's cache, and
+opened anew and read from the disk each time (`cold`).
+
 `seconds` are of one batch: median, minimum and maximum of `--repeats`. Rates
 are of the median. `share_of_machine` compares the convolutions' multiply-adds
 with those of a large matrix product in the same run. Several methods in one
@@ -12,8 +15,8 @@ run (`--method=patchwise,fast,exact`) may be compared; the peak of memory is
 that of the process so far, so measure it with one.
 """
 
-import dataclasses
 import json
+from collections.abc import Iterator
 
 from absl import flags
 
@@ -21,10 +24,11 @@ from isl.benchmarks import workloads
 from isl.benchmarks.report import measure_workload
 from isl.command_line import run
 from isl.errors import InputError
-from isl.network.architecture import ARCHITECTURES
 from isl.network.model_folder import ModelDescription
+from isl.network.networks import NETWORKS
 from isl.specs import load_dataset_spec
-from isl.training.config import FAST
+from isl.training.config import TrainConfig
+from isl.training.presets import configure
 
 _WHAT = flags.DEFINE_enum(
     "what", "predict", ["predict", "train", "input"], "What to measure."
@@ -33,7 +37,7 @@ _METHOD = flags.DEFINE_list(
     "method", ["fast"], f"How to predict: from {', '.join(workloads.METHODS)}."
 )
 _ARCHITECTURE = flags.DEFINE_enum(
-    "architecture", "concordance", sorted(ARCHITECTURES), "The network."
+    "architecture", "concordance", sorted(NETWORKS), "The network."
 )
 _NUM_Z = flags.DEFINE_integer("num_z", 13, "Input planes.", lower_bound=1)
 _NUM_LABELS = flags.DEFINE_integer(
@@ -53,9 +57,6 @@ _REPEATS = flags.DEFINE_integer(
 )
 _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data sets, for input.")
 _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
-_COLD = flags.DEFINE_boolean(
-    "cold", False, "Opens files anew for each batch, out of the cache."
-)
 
 
 def _predict(description: ModelDescription, method: str) -> workloads.Workload:
@@ -76,37 +77,40 @@ def _predict(description: ModelDescription, method: str) -> workloads.Workload:
     )
 
 
-def _other(description: ModelDescription) -> workloads.Workload:
-    config = dataclasses.replace(
-        FAST,
-        architecture=description.architecture,
-        output_size=_OUTPUT_SIZE.value or FAST.output_size,
-        batch_size=_BATCH_SIZE.value or FAST.batch_size,
-    )
+def _config(description: ModelDescription) -> TrainConfig:
+    changes = {
+        "output_size": _OUTPUT_SIZE.value,
+        "batch_size": _BATCH_SIZE.value,
+    }
+    changes = {name: size for name, size in changes.items() if size}
+    config = configure("fast", changes, description.architecture)
     config.check()
-    if _WHAT.value == "train":
-        return workloads.training_workload(description, config)
+    return config
+
+
+def _input(config: TrainConfig) -> Iterator[workloads.Workload]:
     if not _DATA_SPECS.value or not _IMAGE_ROOT.value:
         raise InputError(
             "data_specs and image_root must be given to measure the input. "
             f"Received: {_DATA_SPECS.value}, {_IMAGE_ROOT.value}"
         )
-    specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
-    return workloads.input_workload(
-        config, specs, _IMAGE_ROOT.value, _COLD.value
-    )
+    specs = map(load_dataset_spec, _DATA_SPECS.value)
+    return workloads.input_workloads(config, specs, _IMAGE_ROOT.value)
 
 
 def main() -> None:
     labels = tuple(f"LABEL_{index}" for index in range(_NUM_LABELS.value))
     description = ModelDescription(
-        ARCHITECTURES[_ARCHITECTURE.value], _NUM_Z.value, labels
+        NETWORKS[_ARCHITECTURE.value], _NUM_Z.value, labels
     )
     what, repeats = _WHAT.value, _REPEATS.value
     if what == "predict":
         work = (_predict(description, method) for method in _METHOD.value)
+    elif what == "train":
+        config = _config(description)
+        work = iter([workloads.training_workload(description, config)])
     else:
-        work = iter([_other(description)])
+        work = _input(_config(description))
     for workload in work:
         used = None if what == "input" else description
         print(json.dumps(measure_workload(what, workload, used, repeats)))

@@ -6,11 +6,12 @@ r"""Tells what is in a folder, file or plate, and what is wrong with it.
 
 The first thing to run on your own data. `--input` is a folder of PNG or TIFF
 images in any naming (with the folders in it), an OME-TIFF, an OME-Zarr image
-or plate; with `--data_spec`, the folder that the paths of the spec are
-relative to. Prints how the names were understood, a table with a line for
-each channel of each well, and a line for each problem: the file, what is
-wrong, and what to do (problems of one kind in one well share a line). The exit
-status is 1 if there is an error, 0 if there are only warnings.
+or plate, or a file of a vendor format (CZI, ND2, LIF; the extra `bioio`); with
+`--data_spec`, the folder that the paths of the spec are relative to. Prints
+how the names were understood, a table with a line for each channel of each
+well, and a line for each problem: the file, what is wrong, and what to do
+(problems of one kind in one well share a line). The exit status is 1 if there
+is an error, 0 if there are only warnings.
 
 With `--output_dir`, writes `images.csv` (a row for each image),
 `problems.csv` and `contact_sheet.png` there. Nothing is written into the
@@ -29,7 +30,10 @@ from isl.inspection.well_report import Limits
 from isl.specs import load_dataset_spec
 
 _INPUT = flags.DEFINE_string(
-    "input", None, "A folder, file or plate.", required=True
+    "input",
+    None,
+    "A folder, PNG, OME-TIFF, OME-Zarr or vendor file.",
+    required=True,
 )
 _DATA_SPEC = flags.DEFINE_string(
     "data_spec", None, "What the images are to be; guessed by default."

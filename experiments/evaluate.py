@@ -4,8 +4,9 @@ r"""Judges a model, or stored predictions, against the truth.
         --data_specs=data_specs/condition_b_sample.json \
         --image_root=../shared/data --split=test --output_dir=runs/evaluation
 
-Writes `metrics.csv`, `metrics.json`, a picture for each label and well, and
-`report.html`, and prints the pooled numbers.
+Writes `metrics.csv`, `metrics.json`, `cells.csv` where the data specs name a
+nuclear label, a picture for each label and well, and `report.html`, and prints
+the pooled numbers.
 """
 
 import pathlib
@@ -15,13 +16,11 @@ from absl import flags
 
 from isl.command_line import run
 from isl.errors import InputError
+from isl.evaluation.model_scoring import build_model_scorer, score_model
+from isl.evaluation.objects import add_objects, load_segmenter
+from isl.evaluation.stored_scoring import prediction_path, score_prediction
 from isl.evaluation.tables import POOLED
-from isl.evaluation.wells import (
-    build_model_scorer,
-    metric_rows,
-    score_model,
-    score_prediction,
-)
+from isl.evaluation.wells import metric_rows
 from isl.figures.evaluation_output import write_evaluation
 from isl.images import open_wells
 from isl.network.model_folder import load_model
@@ -32,8 +31,8 @@ _MODEL = flags.DEFINE_string("model", None, "Model folder.")
 _PREDICTIONS = flags.DEFINE_string(
     "predictions",
     None,
-    "Instead of a model: an OME-TIFF by predict.py, or a folder with one "
-    "WELL.ome.tif for each well.",
+    "Instead of a model: an OME-TIFF or OME-Zarr by predict.py, or the output "
+    "of predict_plate.py.",
 )
 _DATA_SPECS = flags.DEFINE_list(
     "data_specs", None, "Data specs of the wells.", required=True
@@ -52,14 +51,14 @@ _REGION = flags.DEFINE_string(
     "part that belongs to the split.",
 )
 _LABELS = flags.DEFINE_list("labels", None, "Labels. Default: all.")
+_SEGMENTER = flags.DEFINE_string(
+    "segmenter",
+    None,
+    "Finds nuclei instead of ours: package.module:function of an image.",
+)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write into.", required=True
 )
-
-
-def _prediction_path(well: str) -> str:
-    path = pathlib.Path(_PREDICTIONS.value)
-    return str(path / f"{well}.ome.tif" if path.is_dir() else path)
 
 
 def _scores():
@@ -69,24 +68,23 @@ def _scores():
             f"{_MODEL.value} and {_PREDICTIONS.value}"
         )
     region = Region.parse(_REGION.value) if _REGION.value else None
+    segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
     specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
     loaded = load_model(_MODEL.value) if _MODEL.value else None
     for spec in specs:
         labels = _LABELS.value or spec.labels
         scorer = build_model_scorer(*loaded, labels) if loaded else None
+        condition = spec.condition or spec.name
         for well_spec, well in open_wells(
             spec, _IMAGE_ROOT.value, _SPLIT.value
         ):
             part = region or well_spec.splits[_SPLIT.value]
-            condition = spec.condition or spec.name
             if scorer:
-                yield well, score_model(scorer, condition, well, part, True)
+                scores = score_model(scorer, condition, well, part, True)
             else:
-                path = _prediction_path(well_spec.name)
-                yield (
-                    well,
-                    score_prediction(path, condition, well, labels, part),
-                )
+                path = prediction_path(_PREDICTIONS.value, well_spec.name)
+                scores = score_prediction(path, condition, well, labels, part)
+            yield well, add_objects(scores, well, spec, segmenter)
 
 
 def main() -> None:
@@ -101,6 +99,7 @@ def main() -> None:
             "data": ", ".join(_DATA_SPECS.value),
             "split": _SPLIT.value,
             "region": _REGION.value or "as in the data spec",
+            "segmenter": _SEGMENTER.value or "ours, as in the data spec",
             "commit": git_commit() or "unknown",
             "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
             "command": " ".join(sys.argv),

@@ -19,16 +19,18 @@ import time
 from absl import flags
 
 from isl import command_line
-from isl.images import open_image
-from isl.network.model_folder import load_model
-from isl.prediction import predictor as predictor_lib
+from isl.images import describe_planes, open_image
 from isl.prediction.output import check_output_suffix, predict_to_file
-from isl.prediction.tiles import PADDINGS, STITCHINGS, plan_tiles
-from isl.prediction.units import UNITS, camera_units
+from isl.prediction.request import Request, load_ready_model
+from isl.prediction.tiles import PADDINGS, STITCHINGS
+from isl.prediction.units import UNITS
 
 _MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
 _INPUT = flags.DEFINE_string(
-    "input", None, "Folder of planes, OME-TIFF, OME-Zarr, PNG.", required=True
+    "input",
+    None,
+    "Folder of planes, OME-TIFF, OME-Zarr, vendor file, PNG.",
+    required=True,
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "An OME-TIFF or OME-Zarr, by its suffix.", required=True
@@ -66,51 +68,38 @@ _TILE_SIZE = flags.DEFINE_integer(
 def main() -> None:
     check_output_suffix(_OUTPUT.value)
     well = open_image(_INPUT.value)
-    model, description = load_model(_MODEL.value)
-    planes = predictor_lib.select_planes(
-        description.num_z, well, _Z_PLANES.value
-    )
-    tiling = plan_tiles(
-        description.architecture,
-        well.shape,
-        padding=_PADDING.value,
-        tile_size=_TILE_SIZE.value,
-        path=_INPUT.value,
+    request = Request(
+        labels=_LABELS.value,
+        statistics=_STATISTICS.value,
         stitching=_STITCHING.value,
+        padding=_PADDING.value,
+        units=_UNITS.value,
+        z_planes=_Z_PLANES.value,
+        tile_size=_TILE_SIZE.value,
     )
-    predictor = predictor_lib.build_predictor(
-        model,
-        description,
-        _LABELS.value,
-        _STATISTICS.value,
-        _STITCHING.value,
-    )
-    convert = None
-    if _UNITS.value == "original":
-        convert = camera_units(
-            predictor.labels, predictor.statistics, description.normalization
-        )
+    ready = load_ready_model(_MODEL.value, request)
+    planes, tiling = ready.plan(well, _INPUT.value)
     start = time.monotonic()
     predict_to_file(
         _OUTPUT.value,
-        predictor,
+        ready.predictor,
         well,
         tiling,
         planes,
         model_name=_MODEL.value,
-        convert=convert,
+        convert=ready.convert,
         show_progress=True,
     )
     seconds = time.monotonic() - start
     rows, columns = tiling.shape
     speed = rows * columns / 1e6 / seconds
     message = (
-        f"wrote {_OUTPUT.value}: {len(predictor.channel_names)} channels of "
-        f"{rows} rows x {columns} columns in {seconds:.1f} s, "
+        f"wrote {_OUTPUT.value}: {len(ready.predictor.channel_names)} channels "
+        f"of {rows} rows x {columns} columns in {seconds:.1f} s, "
         f"{speed:.3g} megapixels per second"
     )
     if planes != tuple(range(well.num_z)):
-        used = ",".join(map(str, planes))
+        used = describe_planes(planes)
         message += f", from planes {used} of 0 to {well.num_z - 1}"
     print(message)
 

@@ -4,10 +4,12 @@ r"""Prepares raw images of a microscope for training and prediction.
         --image_root=images --output_dir=prepared --format=ome_zarr
 
 The data spec says where the raw images are (`source`) and what to do with
-them (`preprocessing`); README.md has an example. Writes normalised wells,
-`spec.json` to give to train.py with `--image_root=prepared`, and for each
-well what was found in `records/`. The same command goes on with a run that
-was stopped.
+them (`preprocessing`); README.md has an example. Raw images are PNG, TIFF,
+OME-TIFF, OME-Zarr, plates of it, or files of vendor formats (CZI, ND2, LIF;
+the extra `bioio`). Writes normalised wells as OME-Zarr or OME-TIFF, flat
+fields, `spec.json` to give to train.py with `--image_root=prepared`, and for
+each well what was found in `records/`. The same command goes on with a run
+that was stopped. The last line tells the largest memory it took.
 """
 
 from absl import flags
@@ -15,7 +17,8 @@ from absl import flags
 from isl.command_line import run
 from isl.machine import peak_resident_bytes
 from isl.preprocessing.output import FORMATS
-from isl.preprocessing.plate import SPEC_FILE, open_preparation, prepare
+from isl.preprocessing.plate import SPEC_FILE, prepare
+from isl.preprocessing.preparation import open_preparation
 from isl.specs import load_dataset_spec
 
 _DATA_SPEC = flags.DEFINE_string(

@@ -7,21 +7,21 @@ r"""Trains the network on one or more data sets.
 Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
 resumes a run that was stopped. How long it takes: README.md.
 
-`--init_from=MODEL_FOLDER` starts from another network (its architecture
-replaces the preset's) with what fits of its weights: all but new heads, and
-but the stem if the number of planes changes. `--freeze_body` then leaves the
-body as it is, `--body_learning_rate` trains it at a rate of its own.
+`--model=fnet` or `--model=unet` trains a baseline in place of the network of
+the paper, `--loss=mean_squared_error` heads that predict the intensity itself.
+`--init_from=MODEL_FOLDER` starts from another network. These, little memory,
+several devices and hosts, TensorBoard: docs/training.md.
 """
-
-import dataclasses
 
 from absl import flags
 
 from isl.command_line import run
-from isl.network.architecture import with_width
-from isl.network.model_folder import load_description
+from isl.figures.reliability_figure import reliability_png
+from isl.network.networks import NETWORKS
 from isl.specs import load_dataset_spec
-from isl.training.config import PRESETS, TrainConfig
+from isl.training.config import TrainConfig
+from isl.training.distribution import KINDS, Hosts, start_distribution
+from isl.training.presets import PRESETS, configure
 from isl.training.trainer import Trainer
 
 _DATA_SPECS = flags.DEFINE_list(
@@ -39,6 +39,9 @@ _WORKDIR = flags.DEFINE_string(
 _PRESET = flags.DEFINE_enum(
     "preset", "fast", sorted(PRESETS), "Settings to start from."
 )
+_MODEL = flags.DEFINE_enum(
+    "model", None, sorted(NETWORKS), "Replaces the preset's network."
+)
 _LABELS = flags.DEFINE_list(
     "labels", None, "Labels to train. Default: all of the specs."
 )
@@ -50,56 +53,63 @@ _REPLACED = {
     for define, names in (
         (
             flags.DEFINE_integer,
-            "batch_size focus_shift num_steps num_validation_crops num_z "
-            "output_size recalibration_batches seed steps_per_epoch "
-            "warmup_steps",
+            "accumulation_steps batch_size focus_shift num_steps "
+            "num_validation_crops num_z output_size recalibration_batches "
+            "seed steps_per_epoch warmup_steps",
         ),
         (
             flags.DEFINE_float,
             "averaging blur body_learning_rate brightness contrast "
-            "frozen_norm_share learning_rate max_minutes momentum",
+            "frozen_norm_share learning_rate max_minutes momentum train_share",
         ),
         (
             flags.DEFINE_string,
-            "init_from loss train_split validation_split",
+            "init_from loss precision train_split validation_split z_alignment",
         ),
         (
             flags.DEFINE_boolean,
-            "fit_temperature freeze_body initialise_head_biases",
+            "activation_histograms balance_data_sets fit_temperature "
+            "freeze_body include_autoencoding initialise_head_biases remat",
         ),
     )
     for name in names.split()
 }
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution", "none", KINDS, "How devices share the steps."
+)
+_DEVICES = flags.DEFINE_list("devices", None, "Which devices. Default: all.")
+_HOSTS = (
+    flags.DEFINE_string("job_address", None, "host:port of process 0."),
+    flags.DEFINE_integer("num_processes", 1, "Processes of the run."),
+    flags.DEFINE_integer("process_id", 0, "Number of this process."),
+)
 
 
 def _config() -> TrainConfig:
     """The preset, with what the flags replace."""
-    config = PRESETS[_PRESET.value]
-    replaced = {
+    changes = {
         name: flag.value
         for name, flag in _REPLACED.items()
         if flag.value is not None
     }
     if _LABELS.value:
-        replaced["labels"] = tuple(_LABELS.value)
-    if "init_from" in replaced:
-        description = load_description(replaced["init_from"])
-        replaced["architecture"] = description.architecture
-    if _WIDTH.value:
-        replaced["architecture"] = with_width(config.architecture, _WIDTH.value)
-    return dataclasses.replace(config, **replaced)
+        changes["labels"] = tuple(_LABELS.value)
+    network = NETWORKS[_MODEL.value] if _MODEL.value else None
+    return configure(_PRESET.value, changes, network, _WIDTH.value)
 
 
 def main() -> None:
+    hosts = Hosts(*(flag.value for flag in _HOSTS))
     trainer = Trainer(
         _config(),
         [load_dataset_spec(path) for path in _DATA_SPECS.value],
         _IMAGE_ROOT.value,
         _WORKDIR.value,
+        start_distribution(_DISTRIBUTION.value, _DEVICES.value, hosts),
     )
     for line in trainer.describe():
         print(line, flush=True)
-    trainer.train(show_progress=True)
+    trainer.train(show_progress=True, draw_calibration=reliability_png)
     print(
         f"{trainer.step} steps in {trainer.minutes:.1f} minutes: "
         f"{trainer.workdir / 'model'}"

@@ -3,11 +3,14 @@
 import importlib.util
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
+
+from tests import inspection_images
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +71,20 @@ def golden_model(golden_model_folder):
     return model_folder.load_model(golden_model_folder)[0]
 
 
+@pytest.fixture(scope="session")
+def good_plate(tmp_path_factory) -> pathlib.Path:
+    """A folder of two wells that nothing is wrong with; not to be changed."""
+    folder = tmp_path_factory.mktemp("good") / "plate"
+    inspection_images.write_plate(folder)
+    return folder
+
+
+@pytest.fixture
+def plate(good_plate, tmp_path) -> pathlib.Path:
+    """A copy of `good_plate` that a test may spoil."""
+    return shutil.copytree(good_plate, tmp_path / "plate")
+
+
 @pytest.fixture(scope="module")
 def script(request):
     """The script that SCRIPT of the test module names, as a module.
@@ -96,3 +113,25 @@ def run(script):
             script.main()
 
     return run_with
+
+
+@pytest.fixture(scope="session")
+def wells(tmp_path_factory) -> pathlib.Path:
+    """Folder of two simulated wells and their spec; the second is a test."""
+    from isl.simulation.dataset import write_dataset
+
+    root = tmp_path_factory.mktemp("wells")
+    write_dataset(root, 2, 64, 2, 0)
+    return root
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory) -> pathlib.Path:
+    """A network with random weights for two planes and one label."""
+    from isl.network.model_folder import ModelDescription, save_model
+    from tests.tiny_runs import MICRO
+
+    folder = tmp_path_factory.mktemp("model") / "model"
+    description = ModelDescription(MICRO, 2, ("DAPI_CONFOCAL",))
+    save_model(folder, description.build(), description)
+    return folder

@@ -90,10 +90,42 @@ def test_cold_input_opens_files_anew(tmp_path, monkeypatch):
         cold.run()[0]["planes"], warm.run()[0]["planes"]
     )
     assert evicted == [tmp_path]
+    assert cold.parameters["digest"] == warm.parameters["digest"]
     report = measure_workload("input", warm, None, 2)
     assert report["patches_per_second"] == pytest.approx(
         2 / report["seconds"]["median"]
     )
+
+
+def test_script_measures_each_data_set_warm_and_cold(run, tmp_path, capsys):
+    paths = []
+    for name, num_z in (("one", 2), ("two", 3)):
+        write_dataset(tmp_path / name, 1, 64, num_z, 0)
+        spec = json.loads((tmp_path / name / "spec.json").read_text())
+        for well in spec["wells"]:
+            well["path"] = f"{name}/{well['path']}"
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps(spec | {"name": name}))
+    run(
+        what="input",
+        architecture="tiny",
+        output_size=8,
+        batch_size=1,
+        repeats=1,
+        data_specs=",".join(map(str, paths)),
+        image_root=tmp_path,
+    )
+    reports = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines()
+    ]
+    assert [(r["data"], r["cold"]) for r in reports] == [
+        (["one"], False),
+        (["one"], True),
+        (["two"], False),
+        (["two"], True),
+    ]
+    digests = [report["digest"] for report in reports]
+    assert digests[0] == digests[1] != digests[2] == digests[3]
 
 
 def test_evicting_loses_nothing(tmp_path):

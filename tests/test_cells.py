@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from isl.evaluation.cell_table import CELL_COLUMNS, write_cells
 from isl.evaluation.cells import (
-    CELL_COLUMNS,
     Cell,
+    DeadImages,
     compare_cells,
+    count_pairs,
     measure_cells,
     pearson,
-    write_cells,
 )
 
 SHAPE = (60, 90)
@@ -38,10 +39,11 @@ NUCLEI = (
 )
 TRUE = draw(*NUCLEI)
 DEAD = draw((5, 30, 10, 0.8), (35, 5, 14, 0.8))
+SAME_DEAD = DeadImages(DEAD, DEAD, 0.5)
 
 
 def test_cells_are_measured():
-    cells = measure_cells(segment(TRUE), TRUE, DEAD)
+    cells = measure_cells(segment(TRUE), TRUE, DEAD, dead_threshold=0.5)
     assert len(cells) == 4
     assert cells[1] == Cell(
         row=9.5,
@@ -62,13 +64,18 @@ def test_threshold_of_death():
 
 
 def test_truth_against_itself_is_perfect():
-    metrics = compare_cells(TRUE, TRUE, segment, DEAD, DEAD).metrics()
-    for name in ("precision", "recall", "f1", "viability_accuracy"):
+    metrics = compare_cells(TRUE, TRUE, segment, SAME_DEAD).metrics()
+    for name in (
+        "cell_precision",
+        "cell_recall",
+        "cell_f1",
+        "live_dead_accuracy",
+    ):
         assert metrics[name] == 1
-    assert metrics["area_pearson"] == pytest.approx(1)
-    assert metrics["intensity_pearson"] == pytest.approx(1)
+    assert metrics["cell_area_pearson"] == pytest.approx(1)
+    assert metrics["cell_intensity_pearson"] == pytest.approx(1)
     for name in ("split", "merged", "added", "missed"):
-        assert metrics[f"nuclei_{name}"] == 0
+        assert metrics[f"cell_{name}"] == 0
     assert metrics["dead_true"] == metrics["dead_predicted"] == 2
 
 
@@ -77,12 +84,12 @@ def test_known_errors_are_found():
     predicted = draw(*NUCLEI[1:3], (35, 5, 9, 0.7), (40, 60, 10, 0.5))
     cells = compare_cells(TRUE, predicted, segment)
     metrics = cells.metrics()
-    assert metrics["nuclei_missed"] == 1
-    assert metrics["nuclei_added"] == 1
-    assert metrics["precision"] == 0.5
-    assert metrics["recall"] == 0.5
+    assert metrics["cell_missed"] == 1
+    assert metrics["cell_added"] == 1
+    assert metrics["cell_precision"] == 0.5
+    assert metrics["cell_recall"] == 0.5
     assert len(cells.matched) == len(cells.missed) == len(cells.added) == 2
-    assert "viability_accuracy" not in metrics
+    assert "live_dead_accuracy" not in metrics
 
 
 def test_curve_falls_with_strictness():
@@ -94,26 +101,42 @@ def test_curve_falls_with_strictness():
 
 def test_confusion_of_life_and_death():
     predicted_dead = draw((5, 30, 10, 0.8), (5, 60, 12, 0.8))
-    cells = compare_cells(TRUE, TRUE, segment, DEAD, predicted_dead)
+    cells = compare_cells(
+        TRUE, TRUE, segment, DeadImages(DEAD, predicted_dead, 0.5)
+    )
     # Alive and right, alive called dead; dead called alive, dead and right.
     np.testing.assert_array_equal(cells.confusion(), [[1, 1], [1, 1]])
     metrics = cells.metrics()
-    assert metrics["viability_accuracy"] == 0.5
-    assert metrics["viability_balanced_accuracy"] == 0.5
+    assert metrics["live_dead_accuracy"] == 0.5
+    assert metrics["live_dead_balanced_accuracy"] == 0.5
+    assert metrics["live_dead_majority"] == 0.5
+
+
+def test_always_guessing_the_larger_class():
+    one_dead = draw((5, 30, 10, 0.8))
+    metrics = compare_cells(
+        TRUE, TRUE, segment, DeadImages(one_dead, draw(), 0.5)
+    ).metrics()
+    assert (
+        metrics["live_dead_accuracy"] == metrics["live_dead_majority"] == 0.75
+    )
+    assert metrics["dead_true"] == 1 and metrics["dead_predicted"] == 0
 
 
 def test_balanced_accuracy_needs_both_kinds():
     alive = draw()
-    metrics = compare_cells(TRUE, TRUE, segment, alive, alive).metrics()
-    assert metrics["viability_accuracy"] == 1
-    assert metrics["viability_balanced_accuracy"] is None
+    metrics = compare_cells(
+        TRUE, TRUE, segment, DeadImages(alive, alive, 0.5)
+    ).metrics()
+    assert metrics["live_dead_accuracy"] == 1
+    assert metrics["live_dead_balanced_accuracy"] is None
 
 
 def test_images_add_up():
-    one = compare_cells(TRUE, TRUE, segment, DEAD, DEAD)
-    other = compare_cells(TRUE, draw(*NUCLEI[1:]), segment, DEAD, DEAD)
+    one = compare_cells(TRUE, TRUE, segment, SAME_DEAD)
+    other = compare_cells(TRUE, draw(*NUCLEI[1:]), segment, SAME_DEAD)
     both = one + other
-    assert both.metrics()["recall"] == pytest.approx(7 / 8)
+    assert both.metrics()["cell_recall"] == pytest.approx(7 / 8)
     assert both.curve[0.5] == 7
     assert both.confusion().sum() == 7
 
@@ -129,7 +152,7 @@ def test_correlations_by_hand():
 
 def test_table_has_a_row_for_each_cell(tmp_path):
     predicted = draw(*NUCLEI[1:], (35, 60, 10, 0.5))
-    cells = compare_cells(TRUE, predicted, segment, DEAD, DEAD)
+    cells = compare_cells(TRUE, predicted, segment, SAME_DEAD)
     path = tmp_path / "cells.csv"
     write_cells(path, {("B", "A1", "DAPI_CONFOCAL"): cells})
     with path.open(newline="") as file:
@@ -142,3 +165,29 @@ def test_table_has_a_row_for_each_cell(tmp_path):
     (added,) = [row for row in rows if not row["true_area"]]
     assert added["predicted_area"] == "100"
     assert rows[0]["true_is_dead"] == "True"
+
+
+def test_places_are_those_of_the_well():
+    cells = compare_cells(TRUE, TRUE, segment, origin=(100, 200))
+    assert {(c.row, c.column) for c, _ in cells.matched} >= {(109.5, 234.5)}
+    assert cells.matched[0][1] == cells.matched[0][0]
+
+
+def test_cells_of_tiles_are_counted_by_their_centres():
+    predicted = draw(*NUCLEI[1:], (35, 60, 10, 0.5))
+    cells = compare_cells(TRUE, predicted, segment)
+    halves = [(slice(0, 30), slice(0, 90)), (slice(30, 60), slice(0, 90))]
+    assert count_pairs(cells, halves) == [(3, 2), (1, 2)]
+
+
+def test_curve_as_rows():
+    predicted = draw(*NUCLEI[1:3], (35, 5, 9, 0.7))
+    curve = compare_cells(TRUE, predicted, segment).iou_curve()
+    assert curve[0] == {
+        "iou": 0.1,
+        "matched": 3,
+        "precision": 1.0,
+        "recall": 0.75,
+        "f1": pytest.approx(6 / 7),
+    }
+    assert curve[-1]["recall"] == 0.5

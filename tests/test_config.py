@@ -4,7 +4,8 @@ import json
 import pytest
 
 from isl.errors import InputError
-from isl.training.config import FAST, PAPER, PRESETS, TrainConfig
+from isl.training.config import TrainConfig
+from isl.training.presets import FAST, PAPER, PRESETS
 from tests.tiny_runs import MICRO_CONFIG
 
 

@@ -133,6 +133,49 @@ def test_planes_are_chosen_as_the_original_does():
     np.testing.assert_array_equal(crop.planes, own[..., [0, 0, 1, 2, 2]])
 
 
+def numbered_well(num_z, shape=(64, 80)):
+    """Plane z is z + 1 everywhere."""
+    planes = tuple(
+        ArrayPlane(np.full(shape, z + 1, np.uint16)) for z in range(num_z)
+    )
+    return dataclasses.replace(disks(shape=shape), planes=planes)
+
+
+@pytest.mark.parametrize(
+    ("num_z", "seen", "presence"),
+    [
+        (1, [1, 1, 1], [0, 1, 0]),
+        (3, [1, 2, 3], [1, 1, 1]),
+        (7, [3, 4, 5], [1, 1, 1]),
+    ],
+)
+def test_centred_stacks_share_the_middle_plane(num_z, seen, presence):
+    one = sampler(source(numbered_well(num_z)), num_z=3, z_alignment="centred")
+    inputs, _, _ = one.batch(0, 0, 2)
+    np.testing.assert_array_equal(inputs["planes"][0, 4, 4], seen)
+    np.testing.assert_array_equal(inputs["presence"], [presence] * 2)
+
+
+def test_absent_planes_are_no_targets():
+    one = sampler(
+        source(numbered_well(1)),
+        num_z=3,
+        z_alignment="centred",
+        include_autoencoding=True,
+    )
+    _, _, weights = one.batch(0, 0, 1)
+    found = [weights[f"input_z{z:02d}"][0] for z in range(3)]
+    assert found == [0, 1, 0]
+
+
+def test_focus_shifts_before_planes_are_left_out():
+    one = sampler(
+        source(numbered_well(7)), num_z=1, z_alignment="centred", focus_shift=2
+    )
+    seen = {int(one.batch(0, step, 1)[0]["planes"].max()) for step in range(40)}
+    assert seen == {2, 3, 4, 5, 6}
+
+
 def test_patch_larger_than_its_region_is_refused():
     with pytest.raises(InputError, match="at least 16 x 16.*15 x 80"):
         sampler(source(disks(), rows=slice(0, 15))).check()

@@ -1,6 +1,5 @@
 """Specs: the shipped files, and one clear line for each mistake."""
 
-import copy
 import json
 import pathlib
 import re
@@ -17,6 +16,7 @@ from isl.specs import (
     load_dataset_spec,
     select_wells,
 )
+from tests.json_values import edited
 
 DATA_SPECS = pathlib.Path(__file__).parents[1] / "data_specs"
 
@@ -41,15 +41,6 @@ VALUE = {
     "facts": {"cell_type": {"value": "HeLa", "source": "U-lo"}},
     "licence": "CC0-1.0",
 }
-
-
-def edited(place, value):
-    spec = copy.deepcopy(VALUE)
-    target = spec
-    for key in place[:-1]:
-        target = target[key]
-    target[place[-1]] = value
-    return spec
 
 
 def test_reads_every_field():
@@ -147,7 +138,7 @@ def test_select_wells():
 )
 def test_mistakes_name_file_key_and_value(tmp_path, place, value, message):
     path = tmp_path / "spec.json"
-    path.write_text(json.dumps(edited(place, value)))
+    path.write_text(json.dumps(edited(VALUE, place, value)))
     with pytest.raises(InputError) as error:
         load_dataset_spec(path)
     text = str(error.value)

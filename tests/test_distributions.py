@@ -8,6 +8,7 @@ from isl.evaluation.distributions import (
     NUM_PIT_BINS,
     DistributionScores,
     PixelDistributions,
+    StatisticScores,
     pit_histogram,
 )
 
@@ -149,3 +150,27 @@ def test_parts_add_up():
 
 def test_nothing_is_undefined():
     assert set(DistributionScores().metrics().values()) == {None}
+
+
+def test_stored_statistics_are_counted_over_bands_and_wells():
+    true = np.array([[1, 5, 9, 200]])
+    one, other = StatisticScores(), StatisticScores()
+    one.add_deviation(np.array([[0.1, 0.3]], np.float32))
+    one.add_interval(90, true, true - 1, true)
+    other.add_deviation(np.array([[0.5, 0.5]], np.float32))
+    other.add_interval(90, true, true + 1, true + 2)
+    other.add_interval(50, true, true, true)
+    one.merge(other)
+    assert one.metrics() == {
+        "sharpness": pytest.approx(0.35),
+        "interval_coverage_50": 1.0,
+        "interval_coverage_90": 0.5,
+    }
+    assert StatisticScores().metrics() == {}
+
+
+def test_coverage_is_a_share_in_spite_of_rounding():
+    scores = DistributionScores()
+    scores.count = 3
+    scores.pit[5] = np.nextafter(3, 4)
+    assert scores.coverage(0.9) == 1

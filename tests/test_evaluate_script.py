@@ -1,30 +1,11 @@
+import csv
 import json
 
 import pytest
 
 from isl.errors import InputError
-from isl.network.model_folder import ModelDescription, save_model
-from isl.simulation.dataset import write_dataset
-from tests.tiny_runs import MICRO
 
 SCRIPT = "evaluate"
-
-
-@pytest.fixture(scope="module")
-def wells(tmp_path_factory):
-    """Folder of two simulated wells and their spec; the second is a test."""
-    root = tmp_path_factory.mktemp("wells")
-    write_dataset(root, 2, 64, 2, 0)
-    return root
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A network with random weights for two planes and one label."""
-    folder = tmp_path_factory.mktemp("model") / "model"
-    description = ModelDescription(MICRO, 2, ("DAPI_CONFOCAL",))
-    save_model(folder, description.build(), description)
-    return folder
 
 
 def test_region_limits_the_pixels(run, wells, model, tmp_path):
@@ -40,6 +21,29 @@ def test_region_limits_the_pixels(run, wells, model, tmp_path):
     assert row["count"] == 40 * 54
 
 
+def test_cells_and_curves_are_written(run, wells, model, tmp_path):
+    run(
+        model=model,
+        data_specs=wells / "spec.json",
+        image_root=wells,
+        output_dir=tmp_path,
+        segmenter="tests.tiny_runs:quarters",
+    )
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert [(row["well"], row["true_area"]) for row in cells] == [
+        ("A2", str(32 * 32))
+    ] * 4
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    pooled = content["metrics"]["simulated"]["pooled"]["DAPI_CONFOCAL"]
+    assert pooled["cells_true"]["value"] == 4
+    assert pooled["cell_f1"]["value"] == 1
+    assert content["run"]["segmenter"] == "tests.tiny_runs:quarters"
+    details = content["details"]["simulated"]["DAPI_CONFOCAL"]
+    assert sum(details["pit"]) == pytest.approx(64 * 64)
+    assert {row["f1"] for row in details["iou_curve"]} == {1.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -50,6 +54,7 @@ def test_region_limits_the_pixels(run, wells, model, tmp_path):
         ({"model": "/nowhere"}, ["/nowhere", "model folder"]),
         ({"predictions": "p.ome.tif"}, ["--predictions", "not both"]),
         ({"data_specs": "/nowhere.json"}, ["/nowhere.json"]),
+        ({"segmenter": "no_such.module:f"}, ["segmenter", "no_such.module"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -1,13 +1,21 @@
-import numpy as np
+import dataclasses
+import re
 
+import numpy as np
+import pytest
+
+from isl.evaluation.details import metric_details
 from isl.evaluation.scoring import LabelScores, true_bins
+from isl.evaluation.tile_scoring import score_tiles
 from isl.evaluation.wells import WellScores
+from isl.figures import report_pictures
 from isl.figures.evaluation_output import write_evaluation
+from tests.scored_wells import scored_well
 from tests.tiny_runs import disks
 
 
-def scored(name="A1"):
-    """A well whose DISK was predicted without error."""
+def perfect(name="A1"):
+    """A well whose DISK was predicted without error; only medians are known."""
     well = disks(name=name)
     bins = true_bins(well.labels["DISK"].values)
     scores = LabelScores()
@@ -20,20 +28,88 @@ def scored(name="A1"):
 
 
 def test_writes_tables_pictures_and_report(tmp_path):
-    paths = write_evaluation(tmp_path, [scored()], "Title", {"model": "m"})
+    paths = write_evaluation(
+        tmp_path, [perfect()], "Title", {"model": "m"}, ["A note."]
+    )
     assert paths == [tmp_path / "A1_DISK.png"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
-    assert "test,pooled,DISK,pearson,1.0,5120" in lines
+    assert "test,pooled,DISK,pearson,1.0,5120,," in lines
     page = (tmp_path / "report.html").read_text()
-    assert "Title" in page and "data:image/png;base64," in page
+    assert "Title" in page and "data:image/webp;base64," in page
+    assert "<li>A note.</li>" in page and "The test region is tiny" in page
 
 
 def test_pictures_of_the_first_wells_only(tmp_path):
-    wells = [scored(f"A{i}") for i in range(1, 7)]
+    wells = [perfect(f"A{i}") for i in range(1, 7)]
     paths = write_evaluation(tmp_path, wells, "Title", {})
     assert [path.name for path in paths] == [
         f"A{i}_DISK.png" for i in range(1, 5)
     ]
     page = (tmp_path / "report.html").read_text()
     assert "Pictures show the first 4 of 6 wells." in page
+    assert page.count("<figure class='compare'") == 4
+
+
+@pytest.fixture(scope="module")
+def parts():
+    scored = [scored_well("A1", noise=8.0), scored_well("A2", noise=30.0)]
+    details = metric_details(scores for _, scores in scored)["test"]
+    return {
+        label: report_pictures.label_pictures(scored, label, details[label])
+        for label in ("DISK", "INVERSE")
+    }
+
+
+def test_tiles_are_ranked_by_their_error(parts):
+    def errors(pictures):
+        return [
+            float(re.search(r"absolute error ([\d.]+)", p.caption).group(1))
+            for p in pictures
+        ]
+
+    best, worst = parts["DISK"].best, parts["DISK"].worst
+    assert len(best) == len(worst) == 3
+    assert max(errors(best)) < 0.04 < 0.06 < min(errors(worst))
+    # The second well has more noise.
+    assert all("well A1" in picture.caption for picture in best)
+    assert all("well A2" in picture.caption for picture in worst)
+    # Tiles at the edge (columns from 256) are smaller, and left out.
+    assert not any("column 256" in p.caption for p in (*best, *worst))
+
+
+def test_a_dim_prediction_is_not_among_the_best():
+    well, scores = scored_well()
+    dim = {k: v // 8 for k, v in scores.predictions.items()}
+    other = dataclasses.replace(
+        scores,
+        predictions=dim,
+        tiles={
+            "DISK": score_tiles(
+                scores.rows,
+                scores.columns,
+                lambda r, c: true_bins(well.labels["DISK"].values[r, c]).astype(
+                    np.uint8
+                ),
+                dim["DISK"],
+                None,
+            )
+        },
+        well="dim",
+    )
+    part = report_pictures.label_pictures(
+        [(well, scores), (well, other)], "DISK", {}
+    )
+    assert not any("well dim" in p.caption for p in part.best)
+    assert all("well dim" in p.caption for p in part.worst)
+
+
+def test_cells_and_uncertainty_of_labels_that_have_them(parts):
+    assert len(parts["DISK"].cells) == 1 and not parts["INVERSE"].cells
+    for part in parts.values():
+        assert len(part.uncertainty) == 2 and len(part.comparisons) == 2
+
+
+def test_stored_predictions_have_no_uncertainty():
+    part = report_pictures.label_pictures([perfect()], "DISK", {})
+    assert not part.uncertainty and not part.best and not part.cells

@@ -24,16 +24,17 @@ ROOMS = (
     "training",
     "figures",
     "benchmarks",
+    "ablation",
 )
 # Outside packages of the rooms that users with little installed rely on.
 OUTSIDE = {
     "specs": set(),
     "download": {"google_crc32c", "tqdm"},
-    "images": {"numpy", "tifffile", "PIL", "zarr"},
+    "images": {"numpy", "tifffile", "PIL", "zarr", "bioio"},
     "inspection": {"numpy", "tifffile", "PIL", "tqdm"},
 }
 # Files that may use what the others may not.
-TENSORFLOW = {"isl/network/tf1_checkpoint.py", "isl/training/monitoring.py"}
+TENSORFLOW = {"isl/network/tf1_checkpoint.py", "isl/training/distribution.py"}
 BACKENDS = {"isl/benchmarks/measure.py"}
 PRINT = {"isl/command_line.py"}
 MAX_SCRIPT_LINES = 120

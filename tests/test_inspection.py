@@ -25,20 +25,7 @@ from tests.inspection_images import (
     spec_of,
     stack,
     write,
-    write_plate,
 )
-
-
-@pytest.fixture(scope="module")
-def good_plate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good") / "plate"
-    write_plate(folder)
-    return folder
-
-
-@pytest.fixture
-def plate(good_plate, tmp_path):
-    return shutil.copytree(good_plate, tmp_path / "plate")
 
 
 def test_a_good_plate_has_no_problem(plate):
@@ -400,6 +387,11 @@ def file_outside(plate):
     return spec_of(wells=wells), "A1", "leads out of the folder"
 
 
+def folder_outside(plate):
+    folders = {"train": ("../plate",)}
+    return spec_of(wells=(), well_folders=folders), "", "leads out of the"
+
+
 SPEC_CASES = {
     "missing_well": (
         no_such_well,
@@ -417,7 +409,7 @@ SPEC_CASES = {
     ),
     "region_outside": (split_outside, region_of_a_source_outside),
     "modality": (other_light, other_light_in_a_folder),
-    "outside": (path_outside, file_outside),
+    "outside": (path_outside, file_outside, folder_outside),
 }
 
 

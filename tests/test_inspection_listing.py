@@ -33,18 +33,6 @@ from tests.inspection_images import (
 )
 
 
-@pytest.fixture(scope="module")
-def good_plate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good") / "plate"
-    write_plate(folder)
-    return folder
-
-
-@pytest.fixture
-def plate(good_plate, tmp_path):
-    return shutil.copytree(good_plate, tmp_path / "plate")
-
-
 def test_a_good_spec_has_no_problem(plate):
     specs = [
         spec_of(),

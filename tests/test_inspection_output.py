@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -28,20 +27,7 @@ from tests.inspection_images import (
     stack,
     write,
     write_and_open,
-    write_plate,
 )
-
-
-@pytest.fixture(scope="module")
-def good_plate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good") / "plate"
-    write_plate(folder)
-    return folder
-
-
-@pytest.fixture
-def plate(good_plate, tmp_path):
-    return shutil.copytree(good_plate, tmp_path / "plate")
 
 
 def test_measurements_are_those_of_all_pixels(tmp_path):

@@ -9,9 +9,6 @@ import sys
 import pytest
 
 from isl.evaluation.distributions import DistributionScores
-from isl.network.model_folder import ModelDescription, save_model
-from isl.simulation.dataset import write_dataset
-from tests.tiny_runs import MICRO
 
 ROOT = pathlib.Path(__file__).parents[1]
 SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
@@ -36,23 +33,6 @@ def assert_one_line_error(result, *parts):
     assert len(lines) == 1, result.stderr
     for part in parts:
         assert part in lines[0]
-
-
-@pytest.fixture(scope="module")
-def wells(tmp_path_factory):
-    """Folder of two simulated wells and their spec; the second is a test."""
-    root = tmp_path_factory.mktemp("wells")
-    write_dataset(root, 2, 64, 2, 0)
-    return root
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A network with random weights for two planes and one label."""
-    folder = tmp_path_factory.mktemp("model") / "model"
-    description = ModelDescription(MICRO, 2, ("DAPI_CONFOCAL",))
-    save_model(folder, description.build(), description)
-    return folder
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -99,6 +79,7 @@ def test_main_job(tmp_path):
         assert {path.name for path in output.iterdir()} == {
             "A2_DAPI_CONFOCAL.png",
             "A2_MAP2_CONFOCAL.png",
+            "cells.csv",
             "metrics.csv",
             "metrics.json",
             "report.html",

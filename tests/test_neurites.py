@@ -5,12 +5,17 @@ import pytest
 
 from isl.evaluation.neurites import (
     NeuriteComparison,
+    NeuriteSettings,
     compare_neurites,
     lengths,
     skeleton,
 )
+from isl.specs.evaluation import NeuritesSpec
 
 SHAPE = (120, 160)
+SETTINGS = NeuriteSettings(
+    smoothing=1.5, window=51, contrast=0.02, min_area=50, tolerance=3.0
+)
 
 
 def line_image(rows=(40,), first=20, last=140, thickness=5):
@@ -49,7 +54,7 @@ def test_lines_at_the_border_do_not_meet_the_other_side():
 
 
 def test_skeleton_is_the_middle_of_a_bar():
-    lines = skeleton(line_image())
+    lines = skeleton(line_image(), SETTINGS)
     rows, columns = np.nonzero(lines)
     assert abs(np.median(rows) - 40) <= 1
     assert lengths(lines).sum() == pytest.approx(120, abs=12)
@@ -58,7 +63,7 @@ def test_skeleton_is_the_middle_of_a_bar():
 
 def test_truth_against_itself_is_found_and_right():
     image = line_image((30, 80))
-    metrics = compare_neurites(image, image).metrics()
+    metrics = compare_neurites(image, image, SETTINGS).metrics()
     assert metrics["neurite_completeness"] == pytest.approx(1)
     assert metrics["neurite_correctness"] == pytest.approx(1)
     assert metrics["neurite_length_true"] == metrics["neurite_length_predicted"]
@@ -66,7 +71,7 @@ def test_truth_against_itself_is_found_and_right():
 
 def test_half_found_and_half_right():
     true, predicted = line_image((30, 80)), line_image((30, 105))
-    metrics = compare_neurites(true, predicted).metrics()
+    metrics = compare_neurites(true, predicted, SETTINGS).metrics()
     assert metrics["neurite_completeness"] == pytest.approx(0.5, abs=0.03)
     assert metrics["neurite_correctness"] == pytest.approx(0.5, abs=0.03)
 
@@ -74,19 +79,19 @@ def test_half_found_and_half_right():
 def test_a_small_shift_is_tolerated_and_a_large_one_is_not():
     true = line_image((40,))
     near, far = line_image((42,)), line_image((50,))
-    near_metrics = compare_neurites(true, near).metrics()
+    near_metrics = compare_neurites(true, near, SETTINGS).metrics()
     assert near_metrics["neurite_completeness"] == pytest.approx(1)
     # The ends of the lines are forked and reach further.
-    far_metrics = compare_neurites(true, far).metrics()
+    far_metrics = compare_neurites(true, far, SETTINGS).metrics()
     assert far_metrics["neurite_completeness"] < 0.05
 
 
 def test_nothing_to_find_is_undefined():
     flat = np.full(SHAPE, 0.2)
-    metrics = compare_neurites(flat, line_image()).metrics()
+    metrics = compare_neurites(flat, line_image(), SETTINGS).metrics()
     assert metrics["neurite_completeness"] is None
     assert metrics["neurite_correctness"] == 0
-    assert compare_neurites(flat, flat) == NeuriteComparison()
+    assert compare_neurites(flat, flat, SETTINGS) == NeuriteComparison()
 
 
 def test_images_add_up():
@@ -98,3 +103,14 @@ def test_images_add_up():
         "neurite_completeness": 0.75,
         "neurite_correctness": 0.75,
     }
+
+
+def test_settings_of_a_spec_are_scaled():
+    spec = NeuritesSpec(("A",), contrast=0.5, min_area_um2=4.0)
+    assert NeuriteSettings.scaled(spec, 0.5, 0.1) == NeuriteSettings(
+        smoothing=pytest.approx(0.9),
+        window=30,
+        contrast=pytest.approx(0.05),
+        min_area=16,
+        tolerance=pytest.approx(1.8),
+    )

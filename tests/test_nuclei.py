@@ -1,10 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from isl.errors import InputError
 from isl.evaluation.nuclei import NucleiSettings, segment_nuclei
+from isl.specs.evaluation import NucleiSpec
 
 SHAPE = (200, 240)
+SETTINGS = NucleiSettings(
+    smoothing=2.0, window=150, contrast=0.03, core=12, min_area=100,
+    min_distance=6,
+)  # fmt: skip
 
 
 def disks(*circles, background=0.2, brightness=0.5, noise=0.01, seed=0):
@@ -22,7 +28,7 @@ CIRCLES = ((30, 40, 12), (30, 120, 15), (100, 60, 10), (150, 180, 14))
 
 
 def test_finds_each_nucleus_once_and_where_it_is():
-    found = segment_nuclei(disks(*CIRCLES))
+    found = segment_nuclei(disks(*CIRCLES), SETTINGS)
     assert found.dtype == np.int32
     numbers = [found[row, column] for row, column, _ in CIRCLES]
     assert sorted(numbers) == [1, 2, 3, 4]
@@ -33,59 +39,69 @@ def test_finds_each_nucleus_once_and_where_it_is():
 
 
 def test_touching_nuclei_are_parted():
-    found = segment_nuclei(disks((80, 80, 12), (80, 101, 12)))
+    found = segment_nuclei(disks((80, 80, 12), (80, 101, 12)), SETTINGS)
     assert found.max() == 2
     assert found[80, 80] != found[80, 101]
 
 
 def test_an_uneven_background_is_no_nucleus():
     slope = np.linspace(0, 0.15, SHAPE[1])
-    found = segment_nuclei(disks(*CIRCLES, brightness=0.3) + slope)
+    found = segment_nuclei(disks(*CIRCLES, brightness=0.3) + slope, SETTINGS)
     assert found.max() == 4
 
 
 def test_a_hole_belongs_to_its_nucleus():
     image = disks((80, 80, 20))
     image[76:84, 76:84] = 0.2
-    found = segment_nuclei(image)
+    found = segment_nuclei(image, SETTINGS)
     assert found.max() == 1
     assert found[80, 80] == 1
 
 
 @pytest.mark.parametrize(
-    ("settings", "count"),
+    ("changes", "count"),
     [
-        (NucleiSettings(), 4),
-        (NucleiSettings(min_area=550), 3),
-        (NucleiSettings(contrast=0.5), 0),
-        (NucleiSettings(min_distance=100), 3),
+        ({}, 4),
+        ({"min_area": 550}, 3),
+        ({"contrast": 0.5}, 0),
+        ({"min_distance": 100}, 3),
+        # The surroundings of a pixel are then the nucleus itself.
+        ({"window": 3}, 0),
     ],
 )
-def test_settings_matter(settings, count):
+def test_settings_matter(changes, count):
     circles = (*CIRCLES[:3], (30, 147, 14))  # The last touches the second.
+    settings = dataclasses.replace(SETTINGS, **changes)
     assert segment_nuclei(disks(*circles), settings).max() == count
 
 
 def test_smoothing_removes_noise():
     noisy = disks(*CIRCLES, noise=0.15)
-    assert segment_nuclei(noisy, NucleiSettings(smoothing=3.0)).max() == 4
-    rough = NucleiSettings(smoothing=0.3, min_area=1, min_distance=1)
-    assert segment_nuclei(noisy, rough).max() > 20
+    smooth = dataclasses.replace(SETTINGS, smoothing=3.0)
+    assert segment_nuclei(noisy, smooth).max() == 4
+    rough = dataclasses.replace(
+        SETTINGS, smoothing=0.3, min_area=1, min_distance=1
+    )
+    assert segment_nuclei(noisy, rough).max() > 10
 
 
-def test_an_empty_image_has_none():
-    assert segment_nuclei(np.full(SHAPE, 0.25)).max() == 0
-    assert segment_nuclei(disks()).max() == 0
+def test_a_dark_seam_parts_what_the_outline_does_not():
+    image = disks((80, 90, 22))
+    image[50:110, 87:93] -= 0.2  # Still brighter than the background.
+    found = segment_nuclei(image, SETTINGS)
+    assert found.max() == 2
+    assert found[80, 75] != found[80, 105]
+    outline_only = dataclasses.replace(SETTINGS, core=200)
+    assert segment_nuclei(image, outline_only).max() == 1
 
 
-def test_settings_are_read_from_a_spec():
-    assert NucleiSettings.from_dict({"window": 51}).window == 51
-    for values, part in (
-        ({"windows": 51}, "windows"),
-        ({"window": 50}, "odd"),
-        ({"min_area": 0}, "min_area"),
-        ({"contrast": 0.0}, "contrast"),
-        ({"min_distance": 2.5}, "min_distance"),
-    ):
-        with pytest.raises(InputError, match=part):
-            NucleiSettings.from_dict(values)
+def test_settings_of_a_spec_are_scaled():
+    spec = NucleiSpec(("A",), contrast=0.5, min_area_um2=4.0, window_um=20.0)
+    assert NucleiSettings.scaled(spec, 0.5, 0.1) == NucleiSettings(
+        smoothing=pytest.approx(1.2),
+        window=40,
+        contrast=pytest.approx(0.05),
+        core=pytest.approx(7.2),
+        min_area=16,
+        min_distance=4,
+    )

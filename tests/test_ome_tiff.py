@@ -110,7 +110,7 @@ def test_streaming_checks_the_tiles(tmp_path):
     with pytest.raises(ValueError, match=r"shape \(1, 3, 4\)"):
         with streamed_ome_tiff(path, (4, 4), ["a"]) as sink:
             sink.write(slice(0, 3), slice(0, 4), values)
-    with pytest.raises(ValueError, match="must not be empty"):
+    with pytest.raises(ValueError, match="none empty"):
         with streamed_ome_tiff(path, (0, 4), ["a"]):
             pass
 

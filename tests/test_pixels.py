@@ -121,3 +121,14 @@ def test_coarse_cells_are_a_tenth_wide():
 def test_wrong_bins_are_rejected(true, predicted, message):
     with pytest.raises(ValueError, match=message):
         pixels.JointHistogram().add(true, predicted)
+
+
+def test_spread_and_median_of_the_label_equal_numpy(pair):
+    true, predicted = pair
+    histogram = histogram_of(true, predicted)
+    assert histogram.label_deviation() == pytest.approx(true.std() / 255)
+    assert histogram.label_median() == np.median(true) / 255
+    even = histogram_of(np.array([3, 3, 9, 9]), np.array([0, 0, 0, 0]))
+    assert even.label_median() == 3 / 255
+    nothing = pixels.JointHistogram()
+    assert nothing.label_deviation() == nothing.label_median() == 0

@@ -1,6 +1,8 @@
 """From raw tiles to wells, against the scene that they were made of."""
 
+import collections
 import copy
+import dataclasses
 import json
 import pathlib
 
@@ -8,10 +10,13 @@ import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.images import find_raw_wells, open_wells
+from isl.images import FieldPlane, find_raw_wells, open_plane, open_wells
+from isl.inspection.inspection import inspect_images
+from isl.preprocessing import preparation
 from isl.preprocessing.normalization import Statistics, Target, denormalize
 from isl.preprocessing.output import FORMATS
-from isl.preprocessing.plate import open_preparation, prepare
+from isl.preprocessing.plate import prepare
+from isl.preprocessing.preparation import open_preparation
 from isl.specs import DatasetSpec, load_dataset_spec
 from tests.raw_plates import SPEC, STITCH, TILE, write_plate
 
@@ -25,6 +30,10 @@ STEPS = [
 ]
 
 
+def illumination(**values):
+    return {"step": "illumination", **values}
+
+
 def make_spec(steps=STEPS, **source):
     value = copy.deepcopy(SPEC)
     value["preprocessing"] = steps
@@ -34,10 +43,8 @@ def make_spec(steps=STEPS, **source):
 
 def run_prepare(root, output, image_format="ome_tiff", spec=None):
     lines = []
-    preparation = open_preparation(
-        spec or make_spec(), root, output, image_format
-    )
-    return prepare(preparation, lines.append), lines
+    opened = open_preparation(spec or make_spec(), root, output, image_format)
+    return prepare(opened, lines.append), lines
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +126,7 @@ def test_record_tells_what_was_found(prepared):
     record = json.loads((folder / "records" / "A1.json").read_text())
     found = record["found"]
     assert found["planes"] == [1, 2, 3]
-    places = np.array(found["tile_positions"])
+    places = np.array(found["tiles"]["positions"])
     np.testing.assert_allclose(
         places, [(0, 0), (0, 128), (128, 131), (128, 3)], atol=0.5
     )
@@ -161,16 +168,16 @@ def test_units_of_the_camera_come_back(plate, tmp_path, scope):
 
 def test_stopped_run_goes_on(plate, tmp_path, monkeypatch):
     root, _ = plate
-    from isl.preprocessing import plate as plate_module
+    from isl.preprocessing.output import WellWriter
 
-    real = plate_module.WellWriter.write
+    real = WellWriter.write
 
     def stop_at_second(self, name, images):
         if name == "A2":
             raise KeyboardInterrupt
         real(self, name, images)
 
-    monkeypatch.setattr(plate_module.WellWriter, "write", stop_at_second)
+    monkeypatch.setattr(WellWriter, "write", stop_at_second)
     with pytest.raises(KeyboardInterrupt):
         run_prepare(root, tmp_path)
     assert (tmp_path / "A1").is_dir()
@@ -185,6 +192,59 @@ def test_stopped_run_goes_on(plate, tmp_path, monkeypatch):
     assert after == before
     assert list(open_all(tmp_path)) == ["A1", "A2", "B1"]
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("scope", ["plane", "well", "plate"])
+def test_each_image_is_made_no_more_often_than_needed(
+    plate, tmp_path, monkeypatch, scope
+):
+    made, learned = collections.Counter(), []
+    read = FieldPlane.read
+    learn = preparation.learn_tile_steps
+
+    def counting_read(self):
+        made[pathlib.PurePath(self.path).name] += 1
+        return read(self)
+
+    def counting_learn(*arguments):
+        learned.append(1)
+        return learn(*arguments)
+
+    monkeypatch.setattr(FieldPlane, "read", counting_read)
+    monkeypatch.setattr(preparation, "learn_tile_steps", counting_learn)
+    spec = make_spec([*STEPS[:4], {"step": "normalize", "scope": scope}])
+    run_prepare(plate[0], tmp_path, spec=spec)
+    assert learned == [1]
+    # The image itself; a shared scope has to measure all wells before.
+    images = 2 if scope == "plate" else 1
+    # Its flat field, focus and position, and the size of the mosaic.
+    assert made["A1_s1_z2_BF.png"] == 4 + images
+    # The first tile also tells the size of tiles.
+    assert made["A1_s0_z2_BF.png"] == 5 + images
+    assert made["A1_s1_z1_DAPI.png"] == 1 + images
+
+
+def test_flat_fields_are_written_to_look_at_and_use_again(plate, tmp_path):
+    root, _ = plate
+    run_prepare(root, tmp_path / "first")
+    folder = tmp_path / "first" / "flat_fields"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["BRIGHTFIELD.ome.tif", "DAPI_WIDEFIELD.ome.tif"]
+    field = open_plane(folder / names[0])
+    edge = np.linspace(-1, 1, TILE) ** 2
+    true = 1.0 - 0.2 * (edge[:, None] + edge)
+    found = field.read(slice(0, TILE), slice(0, TILE))
+    assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.95
+    for path in folder.iterdir():
+        path.rename(root / path.name)
+    fields = {name.split(".")[0]: name for name in names}
+    spec = make_spec([illumination(flat_fields=fields), *STEPS[1:]])
+    run_prepare(root, tmp_path / "again", spec=spec)
+    first, again = (open_all(tmp_path / name) for name in ("first", "again"))
+    np.testing.assert_array_equal(
+        first["A1"].read_planes(*full(first["A1"])),
+        again["A1"].read_planes(*full(again["A1"])),
+    )
 
 
 def test_other_settings_in_the_same_folder_are_refused(plate, tmp_path):
@@ -290,6 +350,21 @@ def test_images_without_steps_are_read_as_they_are(tmp_path):
         open_wells(make_spec([{"step": "project"}]), tmp_path, "all")
 
 
+def test_a_source_stays_inside_the_image_root(plate):
+    message = "raw: path must not leave image_root. Received: '../plate'"
+    spec = make_spec([], path="../plate")
+    with pytest.raises(InputError, match=message):
+        open_wells(spec, plate[0] / "plate", "all")
+    with pytest.raises(InputError, match=message):
+        inspect_images(plate[0] / "plate", spec)
+    source = dataclasses.replace(spec.source, path=str(plate[0] / "plate"))
+    spec = dataclasses.replace(spec, source=source)
+    with pytest.raises(InputError, match="must not leave image_root"):
+        find_raw_wells(spec, plate[0])
+    with pytest.raises(InputError, match="must not leave image_root"):
+        inspect_images(plate[0], spec)
+
+
 def test_tiles_must_be_prepared(plate):
     with pytest.raises(InputError, match=r"prepare\.py.*4 tiles"):
         open_wells(make_spec([]), plate[0], "all")
@@ -354,6 +429,27 @@ def test_damage_is_named_and_nothing_is_half_written(
         ),
         (STEPS, {"pattern": r"(?P<channel>x)"}, ["pattern"]),
         (STEPS, {"path": "nowhere"}, ["nowhere"]),
+        (STEPS, {"path": "../plate"}, ["leave image_root", "../plate"]),
+        (
+            [illumination(flat_fields={"BRIGHTFIELD": "../flat.tif"}), STITCH],
+            {},
+            ["illumination, BRIGHTFIELD", "leave image_root", "../flat.tif"],
+        ),
+        (
+            [illumination(dark_fields={"BRIGHTFIELD": "a/../../d.tif"})],
+            {},
+            ["illumination, BRIGHTFIELD", "leave image_root", "a/../../d.tif"],
+        ),
+        (
+            [illumination(flat_fields={"BRIGHTFIELD": "/flat.tif"})],
+            {},
+            ["flat_fields.BRIGHTFIELD", "relative", "/flat.tif"],
+        ),
+        (
+            [{**STITCH, "z": 5}, STEPS[3]],
+            {},
+            ["z must be below", "5"],
+        ),
     ],
     ids=lambda value: "",
 )
@@ -362,6 +458,7 @@ def test_mistakes_are_named(plate, tmp_path, steps, source, parts):
         run_prepare(plate[0], tmp_path, spec=make_spec(steps, **source))
     for part in parts:
         assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "spec.json").exists()
 
 

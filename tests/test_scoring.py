@@ -95,7 +95,12 @@ def test_running_scores_are_those_of_all_pixels(model):
     assert expected["nll"] == pytest.approx(
         float(scores["A"][..., 1].mean()), rel=1e-6
     )
-    assert parts["A"].metrics() == pytest.approx(expected, rel=1e-12)
+    found = parts["A"].metrics()
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        # The medians of random weights may be constant: then r is undefined.
+        same = value if value is None else pytest.approx(value, rel=1e-12)
+        assert found[name] == same, name
 
 
 def test_likelihood_is_undefined_without_distributions():

@@ -1,10 +1,10 @@
-import copy
 import json
 
 import pytest
 
 from isl.errors import InputError
 from isl.specs import DatasetSpec, Region, list_splits
+from tests.json_values import edited
 
 VALUE = {
     "name": "raw",
@@ -23,15 +23,6 @@ VALUE = {
     },
     "preprocessing": [{"step": "downscaling", "factor": 2}],
 }
-
-
-def edited(place, value):
-    spec = copy.deepcopy(VALUE)
-    target = spec
-    for key in place[:-1]:
-        target = target[key]
-    target[place[-1]] = value
-    return spec
 
 
 def test_reads_every_field():
@@ -54,12 +45,12 @@ def test_to_dict_round_trip_through_json():
 
 
 def test_without_splits_all_wells_are_in_one():
-    value = edited(("source", "splits"), None)
+    value = edited(VALUE, ("source", "splits"), None)
     assert list_splits(DatasetSpec.from_dict(value)) == ("all",)
 
 
 def test_labels_may_be_missing():
-    value = edited(("labels",), [])
+    value = edited(VALUE, ("labels",), [])
     value["source"]["channels"] = {"w1": "BRIGHTFIELD"}
     assert DatasetSpec.from_dict(value).labels == ()
 
@@ -107,6 +98,6 @@ def test_labels_may_be_missing():
 )
 def test_names_the_mistake(place, value, parts):
     with pytest.raises(InputError) as caught:
-        DatasetSpec.from_dict(edited(place, value), "spec.json")
+        DatasetSpec.from_dict(edited(VALUE, place, value), "spec.json")
     for part in ["spec.json", *parts]:
         assert part in str(caught.value)

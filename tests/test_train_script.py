@@ -5,17 +5,8 @@ import pytest
 from PIL import Image
 
 from isl.errors import InputError
-from isl.simulation.dataset import write_dataset
 
 SCRIPT = "train"
-
-
-@pytest.fixture(scope="module")
-def wells(tmp_path_factory):
-    """Folder of two simulated wells and their spec; the second is a test."""
-    root = tmp_path_factory.mktemp("wells")
-    write_dataset(root, 2, 64, 2, 0)
-    return root
 
 
 def break_rgb(path):

@@ -127,7 +127,9 @@ def test_tensorboard_has_scalars_panels_and_text(finished):
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     )
-    events = accumulator.EventAccumulator(str(finished.workdir / "tensorboard"))
+    events = accumulator.EventAccumulator(
+        str(finished.workdir / "tensorboard"), {accumulator.HISTOGRAMS: 0}
+    )
     events.Reload()
     tags = events.Tags()
     for tag in (
@@ -142,6 +144,12 @@ def test_tensorboard_has_scalars_panels_and_text(finished):
     assert [event.step for event in events.Scalars("train/loss")] == [2, 4]
     assert "validation/DAPI_CONFOCAL" in tags["images"]
     assert "config/text_summary" in tags["tensors"]
+    parts = {"stem", "tower0", "trunk"}
+    assert set(tags["histograms"]) == {
+        *(f"weights/{part}" for part in (*parts, *LABELS)),
+        *(f"activations/{part}" for part in parts),
+    }
+    assert [e.step for e in events.Histograms("weights/trunk")] == [2, 4]
 
 
 def test_max_minutes_ends_the_run(data, tmp_path):
@@ -259,7 +267,7 @@ def test_averaged_weights_are_saved_and_training_goes_on_with_its_own(
     averaged,
 ):
     saved, _ = load_model(averaged.workdir / "model")
-    optimizer = averaged._trained.optimizer
+    optimizer = averaged.learner.trained.optimizer
     before = kernels(averaged.model)
     assert any(
         not np.allclose(one, other, atol=1e-6)

@@ -75,3 +75,10 @@ def disks(
         labels={label: images[label] for label in labels},
         pixel_size_um=0.3,
     )
+
+
+def quarters(image: np.ndarray) -> np.ndarray:
+    """A segmenter that finds four nuclei in any image: its quarters."""
+    rows, columns = np.indices(image.shape)
+    below = rows >= image.shape[0] // 2
+    return 1 + 2 * below + (columns >= image.shape[1] // 2)

@@ -1,8 +1,9 @@
 """What is measured: prediction, training steps and the drawing of patches."""
 
 import dataclasses
+import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -146,9 +147,30 @@ def training_workload(
             2 * description.num_z,
             len(model.output),
             size,
+            in_training=True,
         ),
         parameters={"output_size": size, "batch_size": batch_size},
     )
+
+
+def input_workloads(
+    config: TrainConfig,
+    specs: Iterable[DatasetSpec],
+    image_root: str | os.PathLike,
+) -> Iterator[Workload]:
+    """Yields `input_workload` of each data set, warm and cold.
+
+    Args:
+        config: Batch and patch.
+        specs: Data sets; each by itself.
+        image_root: Folder that the paths of the specs are relative to.
+
+    Raises:
+        InputError: As `input_workload`.
+    """
+    for spec in specs:
+        for cold in (False, True):
+            yield input_workload(config, [spec], image_root, cold)
 
 
 def input_workload(
@@ -176,6 +198,8 @@ def input_workload(
         return open_training_sampler(config, specs, image_root)
 
     sampler = open_sampler()
+    planes = sampler.batch(0, next(steps), config.batch_size)[0]["planes"]
+    digest = hashlib.blake2b(planes.tobytes(), digest_size=8).hexdigest()
 
     def draw() -> Batch:
         if not cold:
@@ -193,5 +217,7 @@ def input_workload(
             "batch_size": config.batch_size,
             "patches": config.batch_size,
             "cold": cold,
+            # The same for data sets that hold the same pixels.
+            "digest": digest,
         },
     )

@@ -5,16 +5,12 @@ matched; number, area and brightness are compared, and whether a cell is
 called dead by the propidium iodide label (a dye that enters dead cells only).
 """
 
-import csv
 import dataclasses
-import io
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from isl import files
 from isl.evaluation.matching import (
     CellErrors,
     count_errors,
@@ -34,8 +30,8 @@ class Cell:
     """One nucleus of an image.
 
     Attributes:
-        row: Of its centre, pixels.
-        column: Of its centre, pixels.
+        row: Row of its centre in the well.
+        column: Column of its centre in the well.
         area: Pixels.
         intensity: Mean of the nuclear label, in [0, 1].
         dead_intensity: Mean of the label of dead cells, in [0, 1]; None
@@ -51,11 +47,28 @@ class Cell:
     is_dead: bool | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class DeadImages:
+    """The label that tells dead cells, true and predicted.
+
+    Attributes:
+        true: Intensities in [0, 1], [row, column].
+        predicted: Likewise.
+        threshold: Mean intensity over a nucleus from which it is dead, in
+            truth and prediction.
+    """
+
+    true: np.ndarray
+    predicted: np.ndarray
+    threshold: float
+
+
 def measure_cells(
     regions: np.ndarray,
     image: np.ndarray,
     dead: np.ndarray | None = None,
-    dead_threshold: float = 0.5,
+    dead_threshold: float = 1.0,
+    origin: tuple[int, int] = (0, 0),
 ) -> list[Cell]:
     """Measures every nucleus.
 
@@ -64,6 +77,7 @@ def measure_cells(
         image: The nuclear label, intensities in [0, 1], [row, column].
         dead: The label of dead cells, likewise.
         dead_threshold: Mean intensity from which a cell is dead.
+        origin: Row and column of the well where the images begin.
 
     Returns:
         A cell for each region, in the order of their numbers.
@@ -72,8 +86,9 @@ def measure_cells(
     numbers = numbers[numbers > 0]
     if not numbers.size:
         return []
-    centers = ndimage.center_of_mass(regions > 0, regions, numbers)
-    areas = ndimage.sum_labels(regions > 0, regions, numbers)
+    inside = regions > 0
+    centers = ndimage.center_of_mass(inside, regions, numbers)
+    areas = ndimage.sum_labels(inside, regions, numbers)
     intensities = ndimage.mean(image, regions, numbers)
     dead_means = [None] * numbers.size
     if dead is not None:
@@ -82,8 +97,8 @@ def measure_cells(
         ]
     return [
         Cell(
-            row=float(row),
-            column=float(column),
+            row=float(row) + origin[0],
+            column=float(column) + origin[1],
             area=int(area),
             intensity=float(intensity),
             dead_intensity=mean,
@@ -126,18 +141,31 @@ class CellComparison:
     def metrics(self) -> dict[str, float | None]:
         """Returns metric names to values; None where undefined."""
         errors = self.errors
-        values = {
-            "nuclei_true": float(errors.true),
-            "nuclei_predicted": float(errors.predicted),
-            "nuclei_split": float(errors.split),
-            "nuclei_merged": float(errors.merged),
-            "nuclei_added": float(errors.added),
-            "nuclei_missed": float(errors.missed),
-            "area_pearson": self._correlation("area"),
-            "intensity_pearson": self._correlation("intensity"),
-        }
         found = detection(errors.true, errors.predicted, len(self.matched))
-        return {**found, **values, **self._viability()}
+        return {
+            "cells_true": float(errors.true),
+            "cells_predicted": float(errors.predicted),
+            "cell_split": float(errors.split),
+            "cell_merged": float(errors.merged),
+            "cell_added": float(errors.added),
+            "cell_missed": float(errors.missed),
+            **{f"cell_{name}": value for name, value in found.items()},
+            "cell_area_pearson": self._correlation("area"),
+            "cell_intensity_pearson": self._correlation("intensity"),
+            **self._live_dead(),
+        }
+
+    def iou_curve(self) -> list[dict[str, float | None]]:
+        """Precision, recall and F1 by the smallest IoU of a match."""
+        errors = self.errors
+        return [
+            {
+                "iou": iou,
+                "matched": matched,
+                **detection(errors.true, errors.predicted, matched),
+            }
+            for iou, matched in self.curve.items()
+        ]
 
     def _correlation(self, name: str) -> float | None:
         pairs = [
@@ -164,18 +192,21 @@ class CellComparison:
         np.add.at(table, tuple(np.transpose(calls)), 1)
         return table
 
-    def _viability(self) -> dict[str, float | None]:
+    def _live_dead(self) -> dict[str, float | None]:
         table = self.confusion()
         if table is None:
             return {}
+        total = table.sum()
         alive, dead = (
             table[k, k] / table[k].sum() if table[k].sum() else None
             for k in (0, 1)
         )
         balanced = None if None in (alive, dead) else (alive + dead) / 2
         return {
-            "viability_accuracy": float(np.trace(table) / table.sum()),
-            "viability_balanced_accuracy": balanced,
+            "live_dead_accuracy": float(np.trace(table) / total),
+            "live_dead_balanced_accuracy": balanced,
+            # What calling every cell alive, or every cell dead, would reach.
+            "live_dead_majority": float(table.sum(axis=1).max() / total),
             "dead_true": float(table[1].sum()),
             "dead_predicted": float(table[:, 1].sum()),
         }
@@ -189,13 +220,45 @@ def pearson(pairs: Sequence[Sequence[float]]) -> float | None:
     return float(np.corrcoef(values.T)[0, 1])
 
 
+def count_pairs(
+    cells: CellComparison, tiles: Iterable[tuple[slice, slice]]
+) -> list[tuple[int, int]]:
+    """Counts the cells of tiles by their centres.
+
+    Args:
+        cells: The cells.
+        tiles: Rows and columns of the well.
+
+    Returns:
+        True and predicted number of cells of each tile.
+    """
+    true = _centers([*(one for one, _ in cells.matched), *cells.missed])
+    predicted = _centers([*(other for _, other in cells.matched), *cells.added])
+    return [
+        (_count(true, rows, columns), _count(predicted, rows, columns))
+        for rows, columns in tiles
+    ]
+
+
+def _centers(cells: Iterable[Cell]) -> np.ndarray:
+    """Nearest pixels of the centres, [cell, (row, column)]."""
+    places = [(cell.row, cell.column) for cell in cells]
+    return np.rint(np.reshape(places, (-1, 2)))
+
+
+def _count(centers: np.ndarray, rows: slice, columns: slice) -> int:
+    first = (rows.start, columns.start)
+    end = (rows.stop, columns.stop)
+    inside = (centers >= first) & (centers < end)
+    return int(inside.all(axis=1).sum())
+
+
 def compare_cells(
     true: np.ndarray,
     predicted: np.ndarray,
     segmenter: Segmenter,
-    true_dead: np.ndarray | None = None,
-    predicted_dead: np.ndarray | None = None,
-    dead_threshold: float = 0.5,
+    dead: DeadImages | None = None,
+    origin: tuple[int, int] = (0, 0),
 ) -> CellComparison:
     """Finds and compares the cells of an image.
 
@@ -203,15 +266,20 @@ def compare_cells(
         true: Nuclear label, intensities in [0, 1], [row, column].
         predicted: Its prediction, likewise.
         segmenter: Finds nuclei in both.
-        true_dead: Label of dead cells, likewise; None without one.
-        predicted_dead: Its prediction.
-        dead_threshold: Mean intensity from which a cell is dead, in truth and
-            prediction.
+        dead: The label of dead cells; None without one.
+        origin: Row and column of the well where the images begin.
     """
     true_regions, predicted_regions = segmenter(true), segmenter(predicted)
-    true_cells = measure_cells(true_regions, true, true_dead, dead_threshold)
+    limit = () if dead is None else (dead.threshold,)
+    true_cells = measure_cells(
+        true_regions, true, dead and dead.true, *limit, origin=origin
+    )
     predicted_cells = measure_cells(
-        predicted_regions, predicted, predicted_dead, dead_threshold
+        predicted_regions,
+        predicted,
+        dead and dead.predicted,
+        *limit,
+        origin=origin,
     )
     found = overlaps(true_regions, predicted_regions)
     pairs = match(found, MIN_IOU)
@@ -230,47 +298,3 @@ def compare_cells(
 
 def _others(cells: Sequence[Cell], chosen: set[int]) -> tuple[Cell, ...]:
     return tuple(c for index, c in enumerate(cells) if index not in chosen)
-
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
-CELL_COLUMNS = (
-    "condition",
-    "well",
-    "label",
-    *(f"true_{name}" for name in _FIELDS),
-    *(f"predicted_{name}" for name in _FIELDS),
-)
-
-
-def write_cells(
-    path: str | os.PathLike,
-    comparisons: Mapping[tuple[str, str, str], CellComparison],
-) -> None:
-    """Writes a table with a row for each cell.
-
-    A missed cell has nothing under the columns of the prediction, an added
-    one nothing under those of the truth.
-
-    Args:
-        path: The CSV file.
-        comparisons: (condition, well, label) to its cells.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CELL_COLUMNS)
-    for key, cells in comparisons.items():
-        pairs = [
-            *cells.matched,
-            *((cell, None) for cell in cells.missed),
-            *((None, cell) for cell in cells.added),
-        ]
-        for one, other in pairs:
-            writer.writerow([*key, *_values(one), *_values(other)])
-    files.write_text(path, text.getvalue())
-
-
-def _values(cell: Cell | None) -> list[object]:
-    if cell is None:
-        return [""] * len(_FIELDS)
-    values = dataclasses.astuple(cell)
-    return ["" if value is None else value for value in values]

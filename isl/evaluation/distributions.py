@@ -95,9 +95,8 @@ class DistributionScores:
         if not self.count:
             return None
         outside = round((1 - share) / 2 * NUM_PIT_BINS)
-        return float(self.pit[outside : NUM_PIT_BINS - outside].sum()) / (
-            self.count
-        )
+        inside = float(self.pit[outside : NUM_PIT_BINS - outside].sum())
+        return min(1.0, inside / self.count)  # Sums of shares are rounded.
 
     def expected_calibration_error(self) -> float | None:
         """Mean distance of predicted from observed frequency of bright pixels.
@@ -124,6 +123,59 @@ class DistributionScores:
             "expected_calibration_error": self.expected_calibration_error(),
             "sharpness": deviation,
         }
+
+
+class StatisticScores:
+    """Running scores of stored statistics, where no distribution is known."""
+
+    def __init__(self):
+        """Starts empty."""
+        self._deviation = np.zeros(2)  # Pixels, and their sum.
+        self._inside: dict[int, np.ndarray] = {}  # Pixels, and those inside.
+
+    def add_deviation(self, deviation: np.ndarray) -> None:
+        """Adds standard deviations, as intensities, any shape."""
+        self._deviation += deviation.size, deviation.sum(dtype=np.float64)
+
+    def add_interval(
+        self,
+        percent: int,
+        true_bins: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+    ) -> None:
+        """Adds central intervals.
+
+        Args:
+            percent: Predicted probability of the interval, such as 90.
+            true_bins: Integers, any shape.
+            low: Bins of the lower quantile, same shape.
+            high: Bins of the upper quantile, same shape.
+        """
+        inside = (low <= true_bins) & (true_bins <= high)
+        total = self._inside.setdefault(percent, np.zeros(2))
+        total += inside.size, np.count_nonzero(inside)
+
+    def merge(self, other: "StatisticScores") -> None:
+        """Adds the pixels of another instance."""
+        self._deviation += other._deviation
+        for percent, numbers in other._inside.items():
+            total = self._inside.setdefault(percent, np.zeros(2))
+            total += numbers
+
+    def metrics(self) -> dict[str, float]:
+        """Returns metric names to values, of what was added.
+
+        `interval_coverage_90` counts both ends of the interval: quantiles are
+        whole bins, so a calibrated prediction reaches 0.9 or more. The exact
+        `coverage_90` needs the distribution.
+        """
+        values = {}
+        if self._deviation[0]:
+            values["sharpness"] = float(self._deviation[1] / self._deviation[0])
+        for percent, (count, inside) in sorted(self._inside.items()):
+            values[f"interval_coverage_{percent}"] = float(inside / count)
+        return values
 
 
 def pit_histogram(below: np.ndarray, reached: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, morphology
 
+from isl.specs.evaluation import NeuritesSpec
+
 
 @dataclasses.dataclass(frozen=True)
 class NeuriteSettings:
@@ -18,19 +20,37 @@ class NeuriteSettings:
 
     Attributes:
         smoothing: Standard deviation of the Gaussian that removes noise.
-        window: Side of the surroundings that a pixel is compared with; larger
-            than a neurite is wide.
+        window: Side of the surroundings that a pixel is compared with.
         contrast: How much brighter than its surroundings a neurite is, as an
             intensity.
         min_area: Smaller regions are dropped, pixels.
         tolerance: Largest distance of a line from the one it is found by.
     """
 
-    smoothing: float = 1.5
-    window: int = 51
-    contrast: float = 0.02
-    min_area: int = 50
-    tolerance: float = 3.0
+    smoothing: float
+    window: int
+    contrast: float
+    min_area: int
+    tolerance: float
+
+    @classmethod
+    def scaled(
+        cls, spec: NeuritesSpec, pixel_size_um: float, deviation: float
+    ) -> "NeuriteSettings":
+        """Takes the settings of a data spec to pixels and intensities.
+
+        Args:
+            spec: The settings.
+            pixel_size_um: Side of a pixel in micrometres.
+            deviation: Standard deviation of the true label, an intensity.
+        """
+        return cls(
+            smoothing=spec.smoothing_um / pixel_size_um,
+            window=max(1, round(spec.window_um / pixel_size_um)),
+            contrast=spec.contrast * deviation,
+            min_area=max(1, round(spec.min_area_um2 / pixel_size_um**2)),
+            tolerance=spec.tolerance_um / pixel_size_um,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +92,7 @@ def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def skeleton(
-    image: np.ndarray, settings: NeuriteSettings = NeuriteSettings()
-) -> np.ndarray:
+def skeleton(image: np.ndarray, settings: NeuriteSettings) -> np.ndarray:
     """Finds the lines of an image.
 
     Args:
@@ -85,10 +103,12 @@ def skeleton(
         bool, [row, column]: lines one pixel wide.
     """
     smooth = filters.gaussian(
-        image.astype(np.float32), settings.smoothing, preserve_range=True
+        image.astype(np.float32, copy=False),
+        settings.smoothing,
+        preserve_range=True,
     )
     surroundings = ndimage.uniform_filter(smooth, settings.window)
-    mask = smooth > surroundings + settings.contrast
+    mask = smooth > surroundings + np.float32(settings.contrast)
     mask = morphology.remove_small_objects(mask, max_size=settings.min_area - 1)
     return morphology.skeletonize(mask)
 
@@ -121,7 +141,7 @@ def lengths(lines: np.ndarray) -> np.ndarray:
 def compare_neurites(
     true: np.ndarray,
     predicted: np.ndarray,
-    settings: NeuriteSettings = NeuriteSettings(),
+    settings: NeuriteSettings,
 ) -> NeuriteComparison:
     """Compares the lines of a true and a predicted label.
 

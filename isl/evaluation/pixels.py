@@ -111,6 +111,26 @@ class JointHistogram:
         shares = counts[counts > 0] / self.count
         return abs(float((shares * np.log(shares)).sum())) / math.log(NUM_BINS)
 
+    def label_deviation(self) -> float:
+        """Returns the standard deviation of the true bins, as an intensity.
+
+        It is 0 without pixels.
+        """
+        counts, bins = self.counts.sum(axis=1), np.arange(NUM_BINS)
+        total = max(1, self.count)
+        mean = float(counts @ bins) / total
+        variance = float(counts @ (bins - mean) ** 2) / total
+        return math.sqrt(variance) / (NUM_BINS - 1)
+
+    def label_median(self) -> float:
+        """Returns the median of the true bins, as an intensity.
+
+        It is the lower one of two, and 0 without pixels.
+        """
+        cumulative = np.cumsum(self.counts.sum(axis=1))
+        bin_index = np.searchsorted(2 * cumulative, self.count)
+        return float(bin_index) / (NUM_BINS - 1)
+
     def metrics(self) -> dict[str, float | None]:
         """Returns every metric by its name in `metrics.csv`."""
         return {

@@ -10,8 +10,10 @@ from isl.evaluation.distributions import (
     BRIGHT_BIN,
     DistributionScores,
     PixelDistributions,
+    StatisticScores,
 )
 from isl.evaluation.pixels import JointHistogram
+from isl.images import Well
 from isl.network.intensity_bins import NUM_BINS, statistics, uint16_to_bins
 from isl.network.losses import (
     pixel_cross_entropy,
@@ -38,14 +40,18 @@ class PixelScores(keras.layers.Layer):
         """Scores predictions.
 
         Args:
-            logits: [batch, row, column, bin].
+            logits: [batch, row, column, bin]; of a regression head the
+                intensity, [batch, row, column, 1].
             truth: uint16 intensity, [batch, row, column].
 
         Returns:
             float32, [batch, row, column, quantity], in the order of
             `QUANTITIES`: the bin of the median, and what
-            `isl.evaluation.distributions.PixelDistributions` holds.
+            `isl.evaluation.distributions.PixelDistributions` holds. Of a
+            regression head, which has no distribution, the first only.
         """
+        if logits.shape[-1] == 1:
+            return statistics(logits, ("median",)) * (NUM_BINS - 1)
         bins = uint16_to_bins(truth)
         median, deviation = ops.unstack(
             statistics(logits, ("median", "standard_deviation")), axis=-1
@@ -71,7 +77,8 @@ class PixelScores(keras.layers.Layer):
 
     def compute_output_spec(self, logits, truth):
         """Shape of the scores."""
-        shape = (*logits.shape[:-1], len(QUANTITIES))
+        count = 1 if logits.shape[-1] == 1 else len(QUANTITIES)
+        shape = (*logits.shape[:-1], count)
         return keras.KerasTensor(shape, "float32")
 
 
@@ -80,7 +87,9 @@ class LabelScores:
 
     Attributes:
         histogram: Of the medians.
-        distribution: Of the distributions; empty where only a statistic was
+        distribution: Of the distributions; empty where only statistics were
+            predicted.
+        statistics: Of the stored statistics; empty where distributions were
             predicted.
     """
 
@@ -88,6 +97,7 @@ class LabelScores:
         """Starts empty."""
         self.histogram = JointHistogram()
         self.distribution = DistributionScores()
+        self.statistics = StatisticScores()
 
     def add(
         self,
@@ -111,10 +121,15 @@ class LabelScores:
         """Adds the pixels of another instance."""
         self.histogram.merge(other.histogram)
         self.distribution.merge(other.distribution)
+        self.statistics.merge(other.statistics)
 
     def metrics(self) -> dict[str, float | None]:
         """Returns metric names to values; None where undefined."""
-        return {**self.histogram.metrics(), **self.distribution.metrics()}
+        return {
+            **self.histogram.metrics(),
+            **self.distribution.metrics(),
+            **self.statistics.metrics(),
+        }
 
 
 def build_scorer(
@@ -157,6 +172,17 @@ def true_bins(values: np.ndarray) -> np.ndarray:
     return (values.astype(np.uint32) + 128) // 257
 
 
+def read_true_bins(
+    well: Well, label: str, rows: slice, columns: slice
+) -> np.ndarray:
+    """Reads a region of a label as bins, uint8, [row, column].
+
+    Raises:
+        InputError: If the file cannot be decoded.
+    """
+    return true_bins(well.read_label(label, rows, columns)).astype(np.uint8)
+
+
 def add_scores(
     totals: Mapping[str, LabelScores],
     scores: Mapping[str, np.ndarray],
@@ -172,11 +198,16 @@ def add_scores(
     for label, values in scores.items():
         bins = true_bins(truth[label])
         predicted = np.rint(values[..., 0]).astype(np.int64)
-        totals[label].add(
-            bins,
-            predicted,
-            PixelDistributions(
-                *(values[..., k] for k in range(1, len(QUANTITIES))),
-                is_bright=bins >= BRIGHT_BIN,
-            ),
-        )
+        totals[label].add(bins, predicted, _distributions(values, bins))
+
+
+def _distributions(
+    values: np.ndarray, bins: np.ndarray
+) -> PixelDistributions | None:
+    """What a scorer says of distributions; None of a regression head."""
+    if values.shape[-1] == 1:
+        return None
+    return PixelDistributions(
+        *(values[..., k] for k in range(1, len(QUANTITIES))),
+        is_bright=bins >= BRIGHT_BIN,
+    )

@@ -13,7 +13,16 @@ from isl import files
 from isl.errors import InputError
 
 POOLED = "pooled"
-COLUMNS = ("condition", "well", "label", "metric", "value", "count")
+COLUMNS = (
+    "condition",
+    "well",
+    "label",
+    "metric",
+    "value",
+    "count",
+    "low",
+    "high",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +36,9 @@ class MetricRow:
         metric: Name of the metric, such as pearson.
         value: The number; None if it is undefined.
         count: Number of pixels (or objects) it rests on.
+        low: Lower end of its 95 % interval
+            (`isl.evaluation.tile_scores.bootstrap_intervals`); None without.
+        high: Upper end, likewise.
     """
 
     condition: str
@@ -35,23 +47,28 @@ class MetricRow:
     metric: str
     value: float | None
     count: int
+    low: float | None = None
+    high: float | None = None
 
 
 def write_metrics(
     output_dir: str | os.PathLike,
     rows: Iterable[MetricRow],
     run: Mapping[str, Any],
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes `metrics.csv` and `metrics.json`.
 
     The CSV has the columns `COLUMNS`; an undefined value is an empty cell.
     The JSON is {"run": ..., "metrics": {condition: {well: {label: {metric:
-    {"value": ..., "count": ...}}}}}}; an undefined value is null.
+    {"value": ..., "count": ..., "low": ..., "high": ...}}}}}, "details":
+    ...}; an undefined value is null.
 
     Args:
         output_dir: Folder of both files.
         rows: The numbers, in the order to be written.
         run: How they were made (model, commit, command, ...), for the JSON.
+        details: From `isl.evaluation.details.metric_details`, for the JSON.
 
     Raises:
         ValueError: If a value is not finite or a row occurs twice.
@@ -62,14 +79,21 @@ def write_metrics(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        value = "" if row.value is None else repr(float(row.value))
-        writer.writerow(
-            (row.condition, row.well, row.label, row.metric, value, row.count)
+        value, low, high = (
+            "" if number is None else repr(float(number))
+            for number in (row.value, row.low, row.high)
         )
+        place = (row.condition, row.well, row.label, row.metric)
+        writer.writerow((*place, value, row.count, low, high))
     output_dir = pathlib.Path(output_dir)
     files.write_text(output_dir / "metrics.csv", text.getvalue())
     files.write_json(
-        output_dir / "metrics.json", {"run": dict(run), "metrics": nested}
+        output_dir / "metrics.json",
+        {
+            "run": dict(run),
+            "metrics": nested,
+            "details": dict(details or {}),
+        },
     )
 
 
@@ -93,6 +117,28 @@ def read_metrics_csv(path: str | os.PathLike) -> tuple[MetricRow, ...]:
     return tuple(_parse(path, reader.line_num, line) for line in reader)
 
 
+def read_details(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads the `details` of a `metrics.json`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        See `isl.evaluation.details.metric_details`.
+
+    Raises:
+        InputError: If the file cannot be read or is not such a table.
+    """
+    content = files.read_json(path)
+    details = content.get("details") if isinstance(content, dict) else None
+    if not isinstance(details, dict):
+        raise InputError(
+            f"{path}: must hold `details`, as evaluate.py writes them. "
+            f"Received: {type(details).__name__}"
+        )
+    return details
+
+
 def read_metrics_json(
     path: str | os.PathLike,
 ) -> tuple[tuple[MetricRow, ...], dict[str, Any]]:
@@ -104,9 +150,7 @@ def read_metrics_json(
     content = files.read_json(path)
     try:
         rows = tuple(
-            MetricRow(
-                condition, well, label, metric, cell["value"], cell["count"]
-            )
+            MetricRow(condition, well, label, metric, **cell)
             for condition, of_condition in content["metrics"].items()
             for well, of_well in of_condition.items()
             for label, of_label in of_well.items()
@@ -123,16 +167,22 @@ def read_metrics_json(
 def _nested(rows: tuple[MetricRow, ...]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for row in rows:
-        if row.value is not None and not math.isfinite(row.value):
-            raise ValueError(
-                f"value must be finite, or None if undefined. Received: {row}"
-            )
+        for number in (row.value, row.low, row.high):
+            if number is not None and not math.isfinite(number):
+                raise ValueError(
+                    f"value must be finite, or None if undefined. "
+                    f"Received: {row}"
+                )
         of_well = nested.setdefault(row.condition, {}).setdefault(row.well, {})
         of_label = of_well.setdefault(row.label, {})
         if row.metric in of_label:
             raise ValueError(f"Every row must occur once. Received: {row}")
-        value = None if row.value is None else float(row.value)
-        of_label[row.metric] = {"value": value, "count": int(row.count)}
+        of_label[row.metric] = {
+            "value": None if row.value is None else float(row.value),
+            "count": int(row.count),
+            "low": None if row.low is None else float(row.low),
+            "high": None if row.high is None else float(row.high),
+        }
     return nested
 
 
@@ -140,7 +190,7 @@ def _parse(
     path: str | os.PathLike, line_number: int, line: list[str]
 ) -> MetricRow:
     try:
-        condition, well, label, metric, value, count = line
+        condition, well, label, metric, value, count, low, high = line
         return MetricRow(
             condition,
             well,
@@ -148,6 +198,8 @@ def _parse(
             metric,
             float(value) if value else None,
             int(count),
+            float(low) if low else None,
+            float(high) if high else None,
         )
     except ValueError as error:
         raise InputError(

@@ -7,18 +7,24 @@ needs no display.
 import io
 import os
 import pathlib
+from collections.abc import Mapping
 
+import matplotlib
 import matplotlib.axes
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from isl import files
 from isl.errors import InputError
 
+FILE_DPI = 200
 FORMATS = (".png", ".pdf", ".svg")
+# Text stays text (TrueType, not outlines): searchable and editable.
+_VECTOR_TEXT = {"pdf.fonttype": 42, "svg.fonttype": "none"}
 SCALE_BARS_UM = (1, 2, 5, 10, 20, 40, 50, 100, 200, 500, 1000)
 # Okabe and Ito: told apart with any colour vision.
 COLOURS = (
@@ -39,6 +45,21 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def pixel_figure(image: np.ndarray) -> Figure:
+    """Returns a figure that is nothing but an image, pixel for pixel.
+
+    Args:
+        image: Colours in [0, 1], [row, column, 3].
+    """
+    num_rows, num_columns = image.shape[:2]
+    figure = new_figure(num_columns / FILE_DPI, num_rows / FILE_DPI)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.imshow(image, interpolation="none", aspect="auto")
+    return figure
+
+
 def figure_png(figure: Figure, dots_per_inch: int = 120) -> bytes:
     """Returns the figure as the bytes of a PNG file."""
     stream = io.BytesIO()
@@ -46,8 +67,27 @@ def figure_png(figure: Figure, dots_per_inch: int = 120) -> bytes:
     return stream.getvalue()
 
 
+def figure_webp(figure: Figure, dots_per_inch: int = 100) -> bytes:
+    """Returns the figure as the bytes of a small, lossy WebP file."""
+    image = Image.open(io.BytesIO(figure_png(figure, dots_per_inch)))
+    return webp(np.asarray(image.convert("RGB")))
+
+
+def webp(image: np.ndarray, quality: int = 80) -> bytes:
+    """Returns an image as the bytes of a lossy WebP file.
+
+    Args:
+        image: uint8, grey [row, column], colours [row, column, 3], or with
+            opacity [row, column, 4].
+        quality: 0 to 100.
+    """
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "WEBP", quality=quality, method=6)
+    return stream.getvalue()
+
+
 def save_figure(
-    figure: Figure, path: str | os.PathLike, dots_per_inch: int = 200
+    figure: Figure, path: str | os.PathLike, dots_per_inch: int = FILE_DPI
 ) -> None:
     """Writes a figure, all of it or nothing.
 
@@ -65,8 +105,40 @@ def save_figure(
             f"{path}: must end in one of {', '.join(FORMATS)}. "
             f"Received: {suffix!r}"
         )
-    with files.atomic_path(path) as temporary:
+    with (
+        files.atomic_path(path) as temporary,
+        matplotlib.rc_context(_VECTOR_TEXT),
+    ):
         figure.savefig(temporary, format=suffix[1:], dpi=dots_per_inch)
+
+
+def save_figures(
+    output_dir: str | os.PathLike, figures: Mapping[str, Figure]
+) -> list[pathlib.Path]:
+    """Writes each figure as PNG and as PDF.
+
+    Args:
+        output_dir: Folder to write into.
+        figures: Name of the files, without suffix, to figure.
+
+    Returns:
+        The paths written.
+    """
+    paths = []
+    for name, figure in figures.items():
+        for suffix in (".png", ".pdf"):
+            paths.append(pathlib.Path(output_dir) / f"{name}{suffix}")
+            save_figure(figure, paths[-1])
+    return paths
+
+
+def style_axes(axes: matplotlib.axes.Axes, title: str) -> None:
+    """Gives axes of a chart the look that all charts share."""
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.tick_params(labelsize=8)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def show_image(
@@ -95,6 +167,21 @@ def show_image(
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def grey_limits(truth: np.ndarray) -> tuple[float, float]:
+    """Returns the intensities to draw black and white: nearly all there are.
+
+    Args:
+        truth: Intensities in [0, 1]; may be empty.
+    """
+    low, high = np.quantile(truth, (0.001, 0.998)) if truth.size else (0, 1)
+    return (float(low), float(max(high, low + 0.05)))
+
+
+def stretch(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Returns an image with `limits` mapped to 0 and 1, clipped to [0, 1]."""
+    return np.clip((image - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0)
 
 
 def scale_bar_um(width_um: float) -> float:

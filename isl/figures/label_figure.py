@@ -2,14 +2,13 @@
 
 import matplotlib.axes
 import numpy as np
-from matplotlib import colors, patheffects
 from matplotlib.figure import Figure
 
 from isl.evaluation import error_panels, pixels
-from isl.figures import drawing
+from isl.evaluation.matching import CellErrors
+from isl.figures import drawing, heat_map
 
 MAXIMUM_SIZE = 512  # Pixels shown per side, at full resolution.
-NUM_CELLS = 10
 # The heat map's definition is ours: that of the paper could not be checked.
 CAPTION = (
     "Errors: orange is predicted too bright (false positive), blue too dim "
@@ -21,7 +20,7 @@ CAPTION = (
 # The page, in inches. Images must not be more elongated than `ELONGATION`.
 PAGE_WIDTH, IMAGE_WIDTH, MARGIN, GAP = 11.0, 3.45, 0.15, 0.175
 TITLE_HEIGHT, IMAGE_TITLE_HEIGHT, AXIS_HEIGHT = 0.45, 0.3, 0.2
-CAPTION_HEIGHT = 0.65
+CAPTION_HEIGHT, LINE_HEIGHT = 0.65, 0.17
 ELONGATION = 1.25
 
 
@@ -35,6 +34,7 @@ def label_figure(
     title: str = "",
     pixel_size_um: float | None = None,
     crop: tuple[slice, slice] | None = None,
+    errors: CellErrors | None = None,
 ) -> Figure:
     """Draws what a reader needs to judge one label of one well.
 
@@ -53,6 +53,8 @@ def label_figure(
         title: Written on top, such as the condition and the well.
         pixel_size_um: Width of a pixel; without it there is no scale bar.
         crop: Rows and columns to show instead of the centre.
+        errors: Of the cells of all evaluated pixels; None for a label without
+            nuclei.
 
     Returns:
         The figure.
@@ -68,12 +70,13 @@ def label_figure(
         )
     crop = central_crop(shapes[0], MAXIMUM_SIZE) if crop is None else crop
     shown_input = np.asarray(input_plane)[crop]
-    limits = _limits(np.asarray(truth)[crop])
+    limits = drawing.grey_limits(np.asarray(truth)[crop])
     # One grey scale for truth and prediction, and so for their difference.
-    shown_truth = _stretch(np.asarray(truth)[crop], limits)
-    shown = _stretch(np.asarray(prediction)[crop], limits)
+    shown_truth = drawing.stretch(np.asarray(truth)[crop], limits)
+    shown = drawing.stretch(np.asarray(prediction)[crop], limits)
 
-    figure, axes = _page(shown_truth.shape)
+    cells = errors_text(errors)
+    figure, axes = _page(shown_truth.shape, LINE_HEIGHT if cells else 0.0)
     images = (
         (shown_input, "Input, central z-plane"),
         (shown_truth, f"True {label}"),
@@ -91,88 +94,39 @@ def label_figure(
         drawing.show_image(image_axes, image, name)
         if pixel_size_um is not None:
             drawing.add_scale_bar(image_axes, image.shape[:2], pixel_size_um)
-    heat_map(axes[-1], histogram)
+    heat_map.heat_map(axes[-1], histogram)
     _write_texts(
         figure,
         title,
-        f"{_where(shapes[0], crop)} Truth, prediction and errors share one "
-        f"scale: {limits[0]:.2f} is drawn as 0, {limits[1]:.2f} as 1.\n"
+        f"{cells}{_where(shapes[0], crop)} Truth, prediction "
+        f"and errors share one scale: {limits[0]:.2f} is drawn as 0, "
+        f"{limits[1]:.2f} as 1.\n"
         f"{CAPTION}",
     )
     return figure
 
 
-def heat_map(
-    axes: matplotlib.axes.Axes, histogram: pixels.JointHistogram
-) -> None:
-    """Draws how often each true intensity got each predicted intensity.
+def errors_text(errors: CellErrors | None) -> str:
+    """Returns a line with the four errors; empty without cells.
 
-    Args:
-        axes: Where to draw.
-        histogram: The evaluated pixels; may be empty.
+    Shares are of the true cells (split, missed) or of the predicted ones
+    (merged, added).
     """
-    counts = histogram.coarse(NUM_CELLS)
-    per_thousand = 1000 * counts / max(1, histogram.count)
-    axes.imshow(
-        np.ma.masked_equal(per_thousand.T, 0),
-        origin="lower",
-        extent=(0, 1, 0, 1),
-        cmap="YlGnBu",
-        norm=colors.LogNorm(vmin=0.01, vmax=1000),
-    )
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.6, linestyle="--")
-    for true_cell, predicted_cell in zip(*np.nonzero(counts), strict=True):
-        value = per_thousand[true_cell, predicted_cell]
-        axes.text(
-            (true_cell + 0.5) / NUM_CELLS,
-            (predicted_cell + 0.5) / NUM_CELLS,
-            cell_text(value),
-            fontsize=6,
-            color="white" if value > 15 else "black",
-            ha="center",
-            va="center",
+    if errors is None:
+        return ""
+    parts = [
+        f"{name} {count}" + (f" ({100 * count / total:.0f} %)" if total else "")
+        for name, count, total in (
+            ("split", errors.split, errors.true),
+            ("missed", errors.missed, errors.true),
+            ("merged", errors.merged, errors.predicted),
+            ("added", errors.added, errors.predicted),
         )
-    r = histogram.pearson()
-    inset = axes.text(
-        0.04,
-        0.96,
-        "r undefined" if r is None else f"r = {r:.3f}",
-        transform=axes.transAxes,
-        fontsize=11,
-        fontweight="bold",
-        va="top",
+    ]
+    return (
+        f"Cells: {errors.true} true, {errors.predicted} predicted; "
+        f"{', '.join(parts)}.\n"
     )
-    inset.set_path_effects(
-        [patheffects.withStroke(linewidth=3, foreground="white")]
-    )
-    axes.set_title(
-        f"Counts per 1,000 of {histogram.count:,} pixels",
-        fontsize=10,
-        loc="left",
-    )
-    axes.set_xlabel("True intensity", fontsize=9)
-    axes.set_ylabel("Predicted intensity", fontsize=9)
-    ticks = np.linspace(0, 1, 6)
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
-    axes.tick_params(labelsize=8)
-
-
-def cell_text(per_thousand: float) -> str:
-    """Returns a count per 1,000 in at most three characters.
-
-    Args:
-        per_thousand: More than 0, at most 1,000.
-
-    Returns:
-        A whole number from 10, one digit after the point below, "<.1" for
-        less than 0.05.
-    """
-    if per_thousand < 0.05:
-        return "<.1"
-    if per_thousand < 9.95:
-        return f"{per_thousand:.1f}"
-    return f"{per_thousand:.0f}"
 
 
 def central_crop(
@@ -195,11 +149,14 @@ def central_crop(
     )
 
 
-def _page(shape: tuple[int, int]) -> tuple[Figure, list[matplotlib.axes.Axes]]:
+def _page(
+    shape: tuple[int, int], extra_height: float
+) -> tuple[Figure, list[matplotlib.axes.Axes]]:
     """Returns a page with five places for images and one for the heat map."""
     image_height = IMAGE_WIDTH * shape[0] / shape[1]
     row_height = IMAGE_TITLE_HEIGHT + image_height
     height = TITLE_HEIGHT + 2 * row_height + AXIS_HEIGHT + CAPTION_HEIGHT
+    height += extra_height
     figure = drawing.new_figure(PAGE_WIDTH, height)
     figure.set_layout_engine("none")
     axes = []
@@ -243,16 +200,6 @@ def _write_texts(figure: Figure, title: str, caption: str) -> None:
     figure.text(
         left, 0.1 * inch, caption, fontsize=8, color="0.25", linespacing=1.4
     )
-
-
-def _stretch(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    return np.clip((image - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0)
-
-
-def _limits(truth: np.ndarray) -> tuple[float, float]:
-    """Returns the grey scale: nearly all of the truth's range."""
-    low, high = np.quantile(truth, (0.001, 0.998)) if truth.size else (0, 1)
-    return (float(low), float(max(high, low + 0.05)))
 
 
 def _where(shape: tuple[int, int], crop: tuple[slice, slice]) -> str:

@@ -1,18 +1,56 @@
 """One self-contained HTML page that says what a prediction is worth."""
 
-import base64
+import dataclasses
 import html
 import os
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
 from isl import files
 from isl.evaluation.tables import POOLED, MetricRow
-from isl.figures import drawing, report_text
-from isl.figures.report_style import STYLE
+from isl.figures import (
+    report_html,
+    report_metrics,
+    report_tables,
+    report_text,
+)
+from isl.figures.report_html import Comparison, Picture
+from isl.figures.report_style import SCRIPT, STYLE
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Nothing may be fetched, whatever the page says.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'"
+)
+_TILES_TEXT = (
+    "Of the tiles that hold more than background, those with the smallest and "
+    "the largest mean absolute error, relative to how much the truth varies. "
+    "Orange is predicted too bright, blue too dim, black right."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelPictures:
+    """What the report shows of one label of one condition.
+
+    Attributes:
+        condition: The condition.
+        label: The label.
+        comparisons: Places of wells, to be compared with a slider.
+        overview: The label on one page.
+        uncertainty: Whether the distributions are right.
+        cells: Cells, alive and dead.
+        best: Strips of tiles.
+        worst: Strips of tiles.
+    """
+
+    condition: str
+    label: str
+    comparisons: Sequence[Comparison] = ()
+    overview: Sequence[Picture] = ()
+    uncertainty: Sequence[Picture] = ()
+    cells: Sequence[Picture] = ()
+    best: Sequence[Picture] = ()
+    worst: Sequence[Picture] = ()
 
 
 def write_report(
@@ -20,9 +58,9 @@ def write_report(
     *,
     title: str,
     rows: Sequence[MetricRow],
-    figures: Mapping[str, Figure | bytes],
+    labels: Sequence[LabelPictures],
     run: Mapping[str, str],
-    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
     """Writes the report. It opens without a network, in light or dark.
 
@@ -30,24 +68,25 @@ def write_report(
         path: The file to write, such as `report.html`.
         title: Heading of the page.
         rows: The metrics; those with well `POOLED` are summed up in words.
-        figures: Caption to figure, or to the bytes of a PNG file, in order.
+        labels: Pictures, label by label.
         run: How the numbers were made (model, wells, region, commit,
             versions, command, ...), shown as it is.
-        notes: Sentences a reader must know, such as warnings.
+        warnings: Sentences a reader must know.
 
     Raises:
-        ValueError: If the bytes of a figure are not a PNG file.
+        ValueError: If the bytes of a picture are not a PNG or WebP file.
     """
-    sections = (
+    sections = [
         ("In short", _summary(rows)),
-        ("Please note", _notes(notes)),
-        ("Metrics", _table(rows)),
-        ("Pictures", "".join(_figure(*item) for item in figures.items())),
+        ("Please note", _warnings(warnings)),
+        ("All numbers", report_tables.pooled_table(rows)),
+        *((_name(part, rows), _label(part)) for part in labels),
+        ("Each well", report_tables.wells_table(rows)),
         ("How these numbers were made", _run(run)),
-        ("What the metrics mean", _definitions(rows)),
-    )
+        ("What the numbers mean", _definitions(rows)),
+    ]
     body = "".join(
-        f"<section><h2>{name}</h2>{content}</section>\n"
+        f"<section><h2>{html.escape(name)}</h2>{content}</section>\n"
         for name, content in sections
         if content
     )
@@ -55,10 +94,11 @@ def write_report(
     files.write_text(
         path,
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{heading}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{heading}</h1>\n<p class='lead'>{_lead(rows)}</p>\n{body}"
-        "</body>\n</html>\n",
+        f"<script>{SCRIPT}</script>\n</body>\n</html>\n",
     )
 
 
@@ -77,33 +117,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _groups(
-    rows: Sequence[MetricRow],
-) -> dict[tuple[str, str, str], dict[str, MetricRow]]:
-    """Returns (condition, label, well) to metric to row; pooled wells first."""
-    groups: dict[tuple[str, str, str], dict[str, MetricRow]] = {}
-    order = list(dict.fromkeys((row.condition, row.label) for row in rows))
-    ordered = sorted(
-        rows,
-        key=lambda row: (
-            order.index((row.condition, row.label)),
-            row.well != POOLED,
-        ),
-    )
-    for row in ordered:
-        key = (row.condition, row.label, row.well)
-        groups.setdefault(key, {})[row.metric] = row
-    return groups
+def _name(part: LabelPictures, rows: Sequence[MetricRow]) -> str:
+    name = report_text.label_name(part.label)
+    return report_tables.display_name(part.condition, name, rows)
 
 
 def _summary(rows: Sequence[MetricRow]) -> str:
-    several = len({row.condition for row in rows}) > 1
     parts = []
-    for (condition, label, well), metrics in _groups(rows).items():
+    for key, metrics in report_tables.group_rows(rows).items():
+        condition, label, well = key
         text = report_text.summarise(metrics) if well == POOLED else ""
         if text:
-            name = report_text.label_name(label)
-            name = f"{condition}: {name}" if several else name
+            name = report_tables.display_name(
+                condition, report_text.label_name(label), rows
+            )
             parts.append(
                 f"<div class='label'><strong>{html.escape(name)}</strong>"
                 f"{html.escape(text)}</div>"
@@ -111,67 +138,47 @@ def _summary(rows: Sequence[MetricRow]) -> str:
     return "".join(parts)
 
 
-def _notes(notes: Sequence[str]) -> str:
-    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
+def _warnings(warnings: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in warnings)
+    return f"<ul class='warnings'>{items}</ul>" if items else ""
 
 
-def _metric_names(rows: Sequence[MetricRow]) -> list[str]:
-    """Returns the metrics that occur: the known ones first, in our order."""
-    present = dict.fromkeys(row.metric for row in rows)
-    known = [metric for metric in report_text.METRICS if metric in present]
-    return known + [metric for metric in present if metric not in known]
-
-
-def _table(rows: Sequence[MetricRow]) -> str:
-    if not rows:
-        return "<p>No label was evaluated.</p>"
-    metrics = _metric_names(rows)
-    head = "".join(f"<th scope='col'>{n}</th>" for n in ("Label", "Well"))
-    head += "".join(
-        f"<th scope='col' class='number'>{html.escape(name)}</th>"
-        for name in [report_text.heading(m) for m in metrics] + ["Pixels"]
-    )
-    several = len({row.condition for row in rows}) > 1
-    body = []
-    for (condition, label, well), group in _groups(rows).items():
-        name = f"{condition}: {label}" if several else label
-        kind = " class='pooled'" if well == POOLED else ""
-        shown = "all, pooled" if well == POOLED else well
-        cells = "".join(_cell(group.get(metric)) for metric in metrics)
-        count = max(row.count for row in group.values())
-        body.append(
-            f"<tr{kind}><th scope='row'>{html.escape(name)}</th>"
-            f"<td>{html.escape(shown)}</td>{cells}"
-            f"<td class='number'>{count:,}</td></tr>\n"
+def _label(part: LabelPictures) -> str:
+    """Pictures of a label, with headings where there are any."""
+    strips = [
+        report_html.tiles(title, pictures)
+        for title, pictures in (
+            ("Best tiles", part.best),
+            ("Worst tiles", part.worst),
         )
-    return (
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table></div>"
+        if pictures
+    ]
+    parts = (
+        (
+            "Truth and prediction",
+            _pair(map(report_html.slider, part.comparisons)),
+        ),
+        ("", "".join(map(report_html.figure, part.overview))),
+        (
+            "Can its uncertainty be trusted?",
+            "".join(map(report_html.figure, part.uncertainty)),
+        ),
+        ("Cells", "".join(map(report_html.figure, part.cells))),
+        (
+            "Where it is best and worst",
+            f"<p>{_TILES_TEXT}</p>{_pair(strips)}" if strips else "",
+        ),
+    )
+    return "".join(
+        (f"<h3>{heading}</h3>" if heading else "") + content
+        for heading, content in parts
+        if content
     )
 
 
-def _cell(row: MetricRow | None) -> str:
-    if row is None:
-        return "<td class='number undefined'>–</td>"
-    kind = "number undefined" if row.value is None else "number"
-    return f"<td class='{kind}'>{report_text.number(row.value)}</td>"
-
-
-def _figure(caption: str, figure: Figure | bytes) -> str:
-    if isinstance(figure, Figure):
-        figure = drawing.figure_png(figure)
-    if not figure.startswith(PNG_SIGNATURE):
-        raise ValueError(
-            f"figures: {caption!r} must be a figure or the bytes of a PNG. "
-            f"Received: {figure[:8]!r}"
-        )
-    data = base64.b64encode(figure).decode("ascii")
-    text = html.escape(caption)
-    return (
-        f"<figure><img alt='{text}' src='data:image/png;base64,{data}'>"
-        f"<figcaption>{text}</figcaption></figure>\n"
-    )
+def _pair(parts) -> str:
+    content = "".join(parts)
+    return f"<div class='pair'>{content}</div>" if content else ""
 
 
 def _run(run: Mapping[str, str]) -> str:
@@ -184,10 +191,12 @@ def _run(run: Mapping[str, str]) -> str:
 
 
 def _definitions(rows: Sequence[MetricRow]) -> str:
-    items = "".join(
-        f"<dt>{html.escape(report_text.heading(metric))}</dt>"
-        f"<dd>{html.escape(report_text.METRICS[metric][1])}</dd>"
-        for metric in _metric_names(rows)
-        if metric in report_text.METRICS
-    )
-    return f"<dl>{items}</dl>" if items else ""
+    items = []
+    for metric in report_tables.metric_names(rows):
+        meaning = report_metrics.METRICS.get(metric)
+        if meaning:
+            items.append(
+                f"<dt id='metric-{metric}'>{html.escape(meaning.heading)}</dt>"
+                f"<dd>{html.escape(meaning.definition)}</dd>"
+            )
+    return f"<dl>{''.join(items)}</dl>" if items else ""

@@ -1,90 +1,124 @@
-"""How training went: loss and correlation against steps."""
+"""How training went: loss and correlation against steps, label by label."""
 
+import csv
 import math
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.axes
 from matplotlib.figure import Figure
 
+from isl.errors import InputError
 from isl.figures import drawing
+from isl.training.monitoring import LOG_FILE
 
-LOSS_WORDS = ("loss", "nll", "cross_entropy")
-CORRELATION_WORDS = ("pearson",)
+# Of the training and of the validation patches, {} is the label.
+LOSS = "{}_loss"
+VALIDATION_LOSS = "validation_{}_nll"
+VALIDATION_CORRELATION = "validation_{}_pearson"
 
 
-def training_curves(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draws the curves of a training log.
+def read_log(workdir: str | os.PathLike) -> list[dict[str, str]]:
+    """Reads the rows of `log.csv` of a run.
 
-    Columns are chosen by name: those that contain "loss", "nll" or
-    "cross_entropy" go into one panel, those that contain "pearson" into
-    another; the rest is ignored. Columns of validation are dashed.
+    Raises:
+        InputError: If there is none, or it cannot be read.
+    """
+    path = pathlib.Path(workdir) / LOG_FILE
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: must be the log of a run. Received: "
+            f"{type(error).__name__}"
+        ) from error
+    if rows and "step" not in rows[0]:
+        raise InputError(
+            f"{path}: must have a column step. Received: {', '.join(rows[0])}"
+        )
+    return rows
+
+
+def training_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Draws the curves of one or several training logs.
+
+    A column of panels for each label: above the loss of training patches
+    (thin) and validation patches (thick, dots), below Pearson's r of
+    validation patches. Runs differ by colour.
 
     Args:
-        rows: Rows of `log.csv`, as from `csv.DictReader`: "step" and any other
-            columns, values as numbers or text. Empty, missing and undefined
-            values are left out.
+        logs: Name of a run to the rows of its `log.csv`, values as numbers or
+            text. Empty, missing and undefined values are left out.
 
     Returns:
         The figure.
     """
-    panels = (
-        ("Loss (1 is a uniform guess; lower is better)", LOSS_WORDS),
-        ("Pearson r (1 is perfect)", CORRELATION_WORDS),
-    )
-    columns = {column: None for row in rows for column in row}
-    chosen = [
-        (title, [c for c in columns if any(word in c for word in words)])
-        for title, words in panels
-    ]
-    chosen = [panel for panel in chosen if panel[1]] or [(panels[0][0], [])]
-    figure = drawing.new_figure(11.0, 3.8)
-    all_axes = figure.subplots(1, len(chosen), squeeze=False)[0]
-    for axes, (title, names) in zip(all_axes, chosen, strict=True):
-        for index, name in enumerate(names):
-            _draw_curve(axes, rows, name, index)
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.set_xlabel("Step", fontsize=9)
-        axes.tick_params(labelsize=8)
-        axes.grid(color="0.9", linewidth=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:
-            axes.legend(fontsize=8, frameon=False)
-        else:
-            axes.text(
-                0.5,
-                0.5,
-                "no values in the log yet",
-                transform=axes.transAxes,
-                ha="center",
-            )
+    labels = _labels(logs)
+    figure = drawing.new_figure(max(4.5, 3.6 * len(labels)), 5.6)
+    all_axes = figure.subplots(2, max(1, len(labels)), squeeze=False)
+    for column, label in enumerate(labels):
+        above, below = all_axes[:, column]
+        drawing.style_axes(above, label)
+        drawing.style_axes(below, "")
+        for index, (name, rows) in enumerate(logs.items()):
+            colour = drawing.COLOURS[index % len(drawing.COLOURS)]
+            _draw(above, rows, LOSS.format(label), colour, thin=True)
+            _draw(above, rows, VALIDATION_LOSS.format(label), colour)
+            key = VALIDATION_CORRELATION.format(label)
+            _draw(below, rows, key, colour)
+            below.plot([], [], color=colour, label=name)
+        below.set_xlabel("Step", fontsize=9)
+    all_axes[0, 0].set_ylabel("Cross-entropy / ln 256", fontsize=9)
+    all_axes[1, 0].set_ylabel("Pearson r", fontsize=9)
+    if labels:
+        all_axes[1, 0].legend(fontsize=8, frameon=False)
+        figure.suptitle(
+            "Thin: training patches; dots: fixed validation patches",
+            fontsize=8,
+            color="0.3",
+            x=0.01,
+            ha="left",
+        )
+    else:
+        all_axes[0, 0].text(0.5, 0.5, "no values in the log yet", ha="center")
     return figure
 
 
-def _draw_curve(
+def _labels(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Labels with a loss of their own, in the order of the logs."""
+    suffix = LOSS.format("")
+    columns = [
+        column
+        for rows in logs.values()
+        for column in (rows[0] if rows else ())
+        if column.endswith(suffix)
+    ]
+    return list(dict.fromkeys(c.removesuffix(suffix) for c in columns))
+
+
+def _draw(
     axes: matplotlib.axes.Axes,
     rows: Sequence[Mapping[str, Any]],
     name: str,
-    index: int,
+    colour: str,
+    thin: bool = False,
 ) -> None:
     points = [
         (_number(row.get("step")), _number(row.get(name))) for row in rows
     ]
     points = [point for point in points if None not in point]
-    if not points:
-        return
-    steps, values = zip(*points, strict=True)
-    axes.plot(
-        steps,
-        values,
-        label=name,
-        color=drawing.COLOURS[index % len(drawing.COLOURS)],
-        linestyle="--" if "val" in name else "-",
-        linewidth=1.5,
-        # A curve of few points would otherwise be hard or impossible to see.
-        marker="o" if len(points) < 30 else None,
-        markersize=3,
-    )
+    if points:
+        axes.plot(
+            *zip(*points, strict=True),
+            color=colour,
+            linewidth=0.8 if thin else 1.5,
+            # A curve of few points would be hard or impossible to see.
+            marker=None if thin and len(points) > 1 else "o",
+            markersize=3,
+        )
 
 
 def _number(value: Any) -> float | None:

@@ -1,10 +1,12 @@
 """What a path holds, a z-stack and labels, whatever the format."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
 from isl.errors import InputError
+from isl.images.containers import open_inside
 from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import open_ome_tiff
 from isl.images.ome_zarr import open_ome_zarr
@@ -41,6 +43,30 @@ class Found:
     z_spacing_um: float | None = None
 
 
+def locate(
+    spec_name: str, image_root: str | os.PathLike, relative: str
+) -> pathlib.Path:
+    """Returns where a path of a spec leads.
+
+    By the text of the path alone: a link inside may lead elsewhere.
+
+    Args:
+        spec_name: What error messages call the spec.
+        image_root: Folder that the path is relative to.
+        relative: The path.
+
+    Raises:
+        InputError: If it leaves `image_root`.
+    """
+    path = pathlib.PurePath(os.path.normpath(relative or "."))
+    if path.is_absolute() or path.parts[:1] == ("..",):
+        raise InputError(
+            f"{spec_name}: path must not leave image_root. "
+            f"Received: {relative!r}."
+        )
+    return pathlib.Path(image_root, relative)
+
+
 def find_images(
     path: pathlib.Path, well: str | None, known_labels: Sequence[str]
 ) -> Found:
@@ -48,7 +74,7 @@ def find_images(
 
     Args:
         path: A folder in the published naming, an OME-Zarr image, an
-            OME-TIFF or a PNG plane.
+            OME-TIFF, a scene of a vendor format or a PNG plane.
         well: Which well of a folder, or None if it holds one.
         known_labels: Channels that are labels. Of the others, the one that
             is named as a modality is the z-stack, or else the only one.
@@ -69,7 +95,8 @@ def open_plane(path: pathlib.Path, page: int | None = None) -> Plane:
     """Opens one plane.
 
     Args:
-        path: A PNG, a TIFF or an OME-Zarr image.
+        path: A PNG, a TIFF, an OME-Zarr image or a channel of a vendor
+            format.
         page: Which focal position, from 0; None if the file holds one.
 
     Raises:
@@ -93,7 +120,8 @@ def open_label(path: pathlib.Path, label: str) -> Plane:
     """Opens a label; of several focal positions it is the maximum.
 
     Args:
-        path: A PNG, a TIFF or an OME-Zarr image.
+        path: A PNG, a TIFF, an OME-Zarr image or a scene of a vendor
+            format.
         label: Name of the channel, if there are several.
 
     Raises:
@@ -176,6 +204,9 @@ def _open_channels(path: pathlib.Path) -> OmeImage | None:
     # None is a PNG, which has one plane and says nothing about it.
     if _is_ome_zarr(path):
         return open_ome_zarr(path)
+    inside = open_inside(path)
+    if inside is not None:
+        return inside
     return open_ome_tiff(path) if _is_tiff(path) else None
 
 

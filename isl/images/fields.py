@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.discovery import open_plane
+from isl.images.discovery import locate, open_plane
 from isl.images.name_pattern import FoundFile, index_files
 from isl.images.plane import Plane
 from isl.specs import DatasetSpec, Region, WellSpec
@@ -97,11 +97,12 @@ def find_raw_wells(
         The wells that a split names, in natural order.
 
     Raises:
-        InputError: If the folder cannot be listed, a well or a plane is
-            missing, or planes cannot be told apart.
+        InputError: If the path leaves `image_root`, the folder cannot be
+            listed, a well or a plane is missing, or planes cannot be told
+            apart.
     """
     source = spec.source
-    folder = pathlib.Path(image_root, source.path)
+    folder = locate(spec.name, image_root, source.path)
     files = [
         file
         for file in index_files(folder, source.pattern, source.pages_are_z)
@@ -146,7 +147,7 @@ def source_wells(
             f"spec asks for steps. Received: {spec.preprocessing[0]['step']} "
             f"and {len(spec.preprocessing) - 1} more"
         )
-    folder = pathlib.Path(image_root, spec.source.path)
+    folder = locate(spec.name, image_root, spec.source.path)
     return tuple(
         _as_it_is(spec, well, folder)
         for well in find_raw_wells(spec, image_root)

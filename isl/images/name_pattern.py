@@ -1,17 +1,20 @@
 r"""Folders of planes whose files are told apart by a pattern for their names.
 
 For example `(?P<well>[A-H]\d+)_s(?P<tile>\d+)_z(?P<z>\d+)_(?P<channel>.+)\.tif`
-reads `B02_s3_z10_DAPI.tif`.
+reads `B02_s3_z10_DAPI.tif`. OME-TIFF, OME-Zarr and vendor formats count as
+folders of stacks (`containers`): `(?P<well>.+)\.nd2/.+/(?P<channel>.+)`.
 """
 
 import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from isl.errors import InputError
+from isl.images.containers import is_container, iter_stacks
 from isl.images.ome_tiff import open_ome_tiff
+from isl.images.ome_zarr_metadata import is_zarr
 
 # Named groups that a pattern may have.
 GROUPS = ("well", "tile", "row", "column", "channel", "z")
@@ -33,8 +36,8 @@ class FoundFile:
         row: Row of the tile in a grid.
         column: Column of the tile in a grid.
         z: Focal position, as a number or a name.
-        page: Page of a TIFF whose pages are the focal positions, from 0, or
-            None for a file of one plane.
+        page: Page of a TIFF whose pages are the focal positions, or plane of
+            a stack in a container, from 0; None for a file of one plane.
     """
 
     path: str
@@ -77,16 +80,18 @@ def index_files(
             of one plane.
     """
     compiled = _compile(pattern, pages_are_z)
-    names = list(_iter_names(pathlib.Path(folder)))
+    names = list_names(folder, compiled)
     matches = [m for m in map(compiled.fullmatch, names) if m is not None]
     if not matches:
         raise InputError(
             f"{folder}: pattern must match a file. Received: {pattern} for "
-            f"{len(names)} files" + (f" such as {names[0]}." if names else ".")
+            f"{len(names)} files"
+            + (f" such as {min(names)}." if names else ".")
         )
     found = {}
     for match in matches:
-        for file in _read_match(folder, match, pages_are_z):
+        count = names[match.string]
+        for file in _read_match(folder, match, count, pages_are_z):
             other = found.setdefault(file.plane_key, file)
             if other is not file:
                 raise InputError(
@@ -138,20 +143,66 @@ def _compile(pattern: str, pages_are_z: bool) -> re.Pattern:
     return compiled
 
 
-def _iter_names(folder: pathlib.Path) -> Iterator[str]:
+def list_names(
+    folder: str | os.PathLike,
+    pattern: re.Pattern,
+    on_failure: Callable[[pathlib.Path, InputError], None] | None = None,
+) -> dict[str, int | None]:
+    """Lists what a pattern is to match.
+
+    Args:
+        folder: The folder.
+        pattern: A file or folder that it does not match itself, and that
+            holds stacks, is replaced by these.
+        on_failure: Called with a container that cannot be read, and why; by
+            default that is raised.
+
+    Returns:
+        Names, relative to the folder, with forward slashes, to the number of
+        planes of a stack in a container, None for a file.
+
+    Raises:
+        InputError: If the folder cannot be listed or a container cannot be
+            read.
+    """
+    names: dict[str, int | None] = {}
+    for path in _iter_paths(pathlib.Path(folder)):
+        name = path.relative_to(folder).as_posix()
+        if pattern.fullmatch(name) or not is_container(path):
+            names[name] = None
+            continue
+        try:
+            stacks = list(iter_stacks(path))
+        except InputError as error:
+            if on_failure is None:
+                raise
+            on_failure(path, error)
+            continue
+        names |= {f"{name}/{stack}": count for stack, count in stacks}
+    return names
+
+
+def _iter_paths(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    # Files, and Zarr folders as if they were files.
     def refuse(error: OSError) -> None:
         raise InputError(
             f"{error.filename}: folder cannot be listed ({error.strerror})."
         ) from error
 
     for root, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(f for f in files if not f.startswith(".")):
-            yield pathlib.Path(root, name).relative_to(folder).as_posix()
+        place = pathlib.Path(root)
+        visible = sorted(f for f in folders if not f.startswith("."))
+        zarrs = [name for name in visible if is_zarr(place / name)]
+        folders[:] = [name for name in visible if name not in zarrs]
+        names = sorted(f for f in files if not f.startswith("."))
+        yield from (place / name for name in [*zarrs, *names])
 
 
 def _read_match(
-    folder: str | os.PathLike, match: re.Match, pages_are_z: bool
+    folder: str | os.PathLike,
+    match: re.Match,
+    num_pages: int | None,
+    pages_are_z: bool,
 ) -> Iterator[FoundFile]:
     groups = match.groupdict()
     if not groups["channel"]:
@@ -160,17 +211,26 @@ def _read_match(
             f"Received: {match.string}."
         )
     file = FoundFile(path=match.string, **groups)
-    if not pages_are_z or not file.path.lower().endswith(_TIFF_SUFFIXES):
+    if num_pages is None and pages_are_z:
+        num_pages = _count_pages(pathlib.Path(folder, file.path))
+    if num_pages is None:
         yield file
         return
-    tiff = open_ome_tiff(pathlib.Path(folder, file.path))
+    for page in range(num_pages):
+        yield dataclasses.replace(file, page=page)
+
+
+def _count_pages(path: pathlib.Path) -> int | None:
+    # None for a file that is no TIFF.
+    if path.suffix.lower() not in _TIFF_SUFFIXES:
+        return None
+    tiff = open_ome_tiff(path)
     if len(tiff.planes) != 1:
         raise InputError(
             f"{tiff.path}: TIFF must hold one channel. "
             f"Received: {len(tiff.planes)}."
         )
-    for page in range(len(tiff.planes[0])):
-        yield dataclasses.replace(file, page=page)
+    return len(tiff.planes[0])
 
 
 def _describe(file: FoundFile) -> str:

@@ -2,26 +2,22 @@
 
 import dataclasses
 import functools
-import json
 import math
 import os
 import struct
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tifffile
 
 from isl.errors import InputError
-from isl.images.ome_image import OmeImage, check_square
+from isl.images.ome_image import OmeImage
+from isl.images.ome_xml import parse_ome_xml
 from isl.images.plane import check_region
 
 # Compressed tiles or strips that are kept after decoding, a file; at least
 # one a plane, so that a plane in one piece is decoded once.
 CACHE_BYTES = 2**28
-
-_UM_PER_UNIT = {"m": 1e6, "mm": 1e3, "µm": 1.0, "um": 1.0, "nm": 1e-3}
 
 Segment = tuple[int, int, np.ndarray]  # first row, first column, pixels
 
@@ -137,17 +133,20 @@ def _open(path: str, tiff: tifffile.TiffFile) -> OmeTiff:
     if list(axes) == ["Z", "C"]:
         order = order.T
     planes = _open_planes(path, series, num_channels * num_z)
-    described = _parse_ome(path, tiff.ome_metadata)
-    if len(described.channel_names) != num_channels:
-        described = dataclasses.replace(
-            described, channel_names=("",) * num_channels
-        )
-    return dataclasses.replace(
-        described,
+    described = parse_ome_xml(path, tiff.ome_metadata)
+    names = described.channel_names
+    return OmeTiff(
+        path=path,
+        channel_names=names
+        if len(names) == num_channels
+        else ("",) * num_channels,
         planes=tuple(
             tuple(planes[index] for index in channel)
             for channel in order.reshape(num_channels, num_z)
         ),
+        pixel_size_um=described.pixel_size_um,
+        annotations=described.annotations,
+        z_spacing_um=described.z_spacing_um,
     )
 
 
@@ -287,52 +286,3 @@ def _paste(
     part = pixels[top - row :, left - column :]
     target = image[top : top + part.shape[0], left : left + part.shape[1]]
     target[...] = part[: target.shape[0], : target.shape[1]]
-
-
-def _parse_ome(path: str, text: str | None) -> OmeTiff:
-    # All but the planes.
-    image = OmeTiff(path, (), (), None, {})
-    if text is None:
-        return image
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise InputError(
-            f"{path}: OME-XML cannot be read. Received: {error}."
-        ) from error
-    pixels = root.find("./{*}Image/{*}Pixels")
-    if pixels is None:
-        return image
-    sizes_um = {axis: _parse_size(pixels, axis) for axis in "XYZ"}
-    if sizes_um["X"] and sizes_um["Y"]:
-        check_square(path, sizes_um["Y"], sizes_um["X"])
-    description = root.findtext("./{*}Image/{*}Description", "")
-    return OmeTiff(
-        path=path,
-        channel_names=tuple(
-            channel.get("Name", "") for channel in pixels.findall("{*}Channel")
-        ),
-        planes=(),
-        pixel_size_um=sizes_um["X"] or sizes_um["Y"],
-        annotations=_parse_description(description),
-        z_spacing_um=sizes_um["Z"],
-    )
-
-
-def _parse_size(pixels: ElementTree.Element, axis: str) -> float | None:
-    # Micrometres from one pixel to the next along an axis.
-    value = pixels.get(f"PhysicalSize{axis}")
-    unit = pixels.get(f"PhysicalSize{axis}Unit", "µm")
-    if value is None or unit not in _UM_PER_UNIT:
-        return None
-    return float(value) * _UM_PER_UNIT[unit]
-
-
-def _parse_description(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    return {"description": text} if text else {}

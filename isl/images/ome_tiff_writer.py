@@ -2,18 +2,17 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
 
-import isl
 from isl.errors import InputError
 from isl.files import atomic_path
+from isl.images.ome_tiff_description import TiffDescription
 from isl.images.plane import check_region
 
 TILE_SIZE = 256
@@ -101,8 +100,14 @@ def streamed_ome_tiff(
     """
     check_tiff_suffix(path)
     full = (len(channel_names), *shape)
-    if min(full) < 1:
-        raise ValueError(f"image must not be empty. Received: {full}.")
+    description = TiffDescription(
+        axes="CYX",
+        shape=full,
+        dtype=np.dtype(np.float32),
+        channel_names=channel_names,
+        pixel_size_um=pixel_size_um,
+        annotations=annotations,
+    )
     with atomic_path(path) as temporary:
         scratch_path = temporary.with_name("scratch")
         with open(scratch_path, "w+b") as scratch:
@@ -114,11 +119,7 @@ def streamed_ome_tiff(
                     f"tiles must add up to {shape[0] * shape[1]} pixels. "
                     f"Received: {sum(sink.written)} pixels."
                 )
-            metadata = _metadata(
-                "CYX", channel_names, pixel_size_um, annotations
-            )
-            bands = _iter_scratch_bands(scratch, full)
-            _write(temporary, bands, full, np.dtype(np.float32), metadata)
+            _write(temporary, _iter_scratch_bands(scratch, full), description)
         scratch_path.unlink()
 
 
@@ -147,33 +148,43 @@ def write_ome_tiff(
         ValueError: If the arguments do not fit one another.
     """
     check_tiff_suffix(path)
-    sizes = dict(zip(axes, image.shape, strict=True))
-    if axes not in ("YX", "CYX", "ZYX", "CZYX", "ZCYX") or not image.size:
-        raise ValueError(
-            "axes must be YX after any of C and Z, none empty. "
-            f"Received: {axes!r} {image.shape}."
-        )
-    if len(channel_names) != sizes.get("C", 1):
-        raise ValueError(
-            f"channel_names must name {sizes.get('C', 1)} channels. "
-            f"Received: {channel_names}."
-        )
-    if image.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(
-            f"image must be uint8, uint16 or float32. Received: {image.dtype}."
-        )
-    planes = image.reshape(-1, *image.shape[-2:])
+    description = TiffDescription(
+        axes=axes,
+        shape=image.shape,
+        dtype=image.dtype,
+        channel_names=channel_names,
+        pixel_size_um=pixel_size_um,
+        z_spacing_um=z_spacing_um,
+        annotations=annotations,
+    )
     bands = (
         plane[row : row + TILE_SIZE]
-        for plane in planes
+        for plane in image.reshape(-1, *image.shape[-2:])
         for row in range(0, plane.shape[0], TILE_SIZE)
     )
-    metadata = _metadata(axes, channel_names, pixel_size_um, annotations)
-    if z_spacing_um is not None:
-        metadata["PhysicalSizeZ"] = z_spacing_um
-        metadata["PhysicalSizeZUnit"] = "µm"
+    write_ome_tiff_bands(path, bands, description)
+
+
+def write_ome_tiff_bands(
+    path: str | os.PathLike,
+    bands: Iterable[np.ndarray],
+    description: TiffDescription,
+) -> None:
+    """Writes an OME-TIFF, tiled and compressed, from bands made one by one.
+
+    Args:
+        path: Output, ending in `.ome.tif` or another TIFF suffix.
+        bands: Plane after plane in the order of the axes, each from top to
+            bottom, `TILE_SIZE` rows at a time, [row, column]; the last band
+            of a plane may have fewer.
+        description: What they are.
+
+    Raises:
+        InputError: If `path` has no TIFF suffix.
+    """
+    check_tiff_suffix(path)
     with atomic_path(path) as temporary:
-        _write(temporary, bands, image.shape, image.dtype, metadata)
+        _write(temporary, bands, description)
 
 
 def check_tiff_suffix(path: str | os.PathLike) -> None:
@@ -188,35 +199,13 @@ def check_tiff_suffix(path: str | os.PathLike) -> None:
         )
 
 
-def _metadata(
-    axes: str,
-    channel_names: Sequence[str],
-    pixel_size_um: float | None,
-    annotations: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    metadata = {
-        "axes": axes,
-        "Channel": {"Name": list(channel_names)},
-        "Creator": f"isl {isl.__version__}",
-    }
-    if "C" not in axes:
-        metadata["Channel"] = {"Name": channel_names[0]}
-    if pixel_size_um is not None:
-        for axis in "XY":
-            metadata[f"PhysicalSize{axis}"] = pixel_size_um
-            metadata[f"PhysicalSize{axis}Unit"] = "µm"
-    if annotations:
-        metadata["Description"] = json.dumps(dict(annotations))
-    return metadata
-
-
 def _write(
     path: str | os.PathLike,
-    bands: Iterator[np.ndarray],
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    metadata: dict[str, Any],
+    bands: Iterable[np.ndarray],
+    description: TiffDescription,
 ) -> None:
+    shape, dtype = description.shape, description.dtype
+    metadata = description.metadata()
     big = math.prod(shape) * dtype.itemsize > BIGTIFF_BYTES
     with tifffile.TiffWriter(path, bigtiff=big, ome=True) as tiff:
         tiff.write(
@@ -236,7 +225,7 @@ def _write(
 
 
 def _iter_tiles(
-    bands: Iterator[np.ndarray], dtype: np.dtype
+    bands: Iterable[np.ndarray], dtype: np.dtype
 ) -> Iterator[np.ndarray]:
     # Cuts bands of up to TILE_SIZE rows into tiles, padded to full size.
     for band in bands:

@@ -8,7 +8,13 @@ from collections.abc import Collection
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.discovery import Found, find_images, open_label, open_plane
+from isl.images.discovery import (
+    Found,
+    find_images,
+    locate,
+    open_label,
+    open_plane,
+)
 from isl.images.fields import source_wells
 from isl.images.ome_zarr_metadata import is_zarr
 from isl.images.plane import MeanPlane, check_same_size
@@ -58,7 +64,7 @@ def find_wells(
         wells += source_wells(spec, image_root, split)
     folders = spec.well_folders.get(split, ())
     for folder in folders:
-        path = _locate(spec, image_root, folder)
+        path = locate(spec.name, image_root, folder)
         prefix = f"{path.name}_" if len(folders) > 1 else ""
         for found in list_published_wells(path).values():
             _check_modality(path, found.modality, spec.modality)
@@ -111,24 +117,24 @@ def open_well(
             in size, or the number of planes, the modality or the labels
             differ from the spec.
     """
-    path = _locate(spec, image_root, well_spec.path)
+    path = locate(spec.name, image_root, well_spec.path)
     alone = path.is_file() or is_zarr(path)
     folder = os.path.dirname(well_spec.path) if alone else well_spec.path
 
-    def locate(name: str) -> pathlib.Path:
-        return _locate(spec, image_root, os.path.join(folder, name))
+    def find(name: str) -> pathlib.Path:
+        return locate(spec.name, image_root, os.path.join(folder, name))
 
     found = Found(well_spec.name)
     if well_spec.planes is None or well_spec.labels is None:
         found = find_images(path, well_spec.name, spec.labels)
     if well_spec.planes is not None:
-        planes = tuple(open_plane(locate(name)) for name in well_spec.planes)
+        planes = tuple(open_plane(find(name)) for name in well_spec.planes)
         found = dataclasses.replace(found, planes=planes)
     if well_spec.labels is None:
         _check_has_labels(spec, path, well_spec.name, found.labels)
     else:
         labels = {
-            label: open_label(locate(name), label)
+            label: open_label(find(name), label)
             for label, name in well_spec.labels.items()
         }
         found = dataclasses.replace(found, labels=labels)
@@ -171,19 +177,6 @@ def _build_well(found: Found, path: str, spec: DatasetSpec | None) -> Well:
         pixel_size_um=pixel_size_um,
         z_spacing_um=found.z_spacing_um,
     )
-
-
-def _locate(
-    spec: DatasetSpec, image_root: str | os.PathLike, relative: str
-) -> pathlib.Path:
-    # By the text of the path alone: a link inside may lead elsewhere.
-    path = pathlib.PurePath(os.path.normpath(relative or "."))
-    if path.is_absolute() or path.parts[:1] == ("..",):
-        raise InputError(
-            f"{spec.name}: path must not leave image_root. "
-            f"Received: {relative!r}."
-        )
-    return pathlib.Path(image_root, relative)
 
 
 def _check_modality(

@@ -1,4 +1,4 @@
-"""Listing the planes of files that hold several: TIFF, OME-Zarr, plates."""
+"""Listing files that hold several planes: TIFF, OME-Zarr, vendor formats."""
 
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +9,12 @@ from isl.images import (
     OmeImage,
     Plane,
     is_plate,
+    list_vendor_scenes,
+    open_inside,
     open_ome_tiff,
     open_ome_zarr,
     open_plate,
+    split_vendor_path,
 )
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
@@ -30,15 +33,18 @@ def list_image(
     well: str,
     known_labels: Sequence[str] = PUBLISHED_LABELS,
 ) -> Listing:
-    """Lists the channels of a TIFF or of an OME-Zarr image.
+    """Lists the channels of a TIFF, OME-Zarr image or vendor scene.
 
     Args:
-        path: The file or folder.
+        path: The file or folder, or a stack in one.
         well: What to call the well.
         known_labels: Channels that are labels, whatever they are called.
     """
 
     def reopen() -> OmeImage:
+        inside = open_inside(path)
+        if inside is not None:
+            return inside
         return open_ome_zarr(path) if path.is_dir() else open_ome_tiff(path)
 
     try:
@@ -62,6 +68,27 @@ def list_image(
     )
     sizes = {} if image.pixel_size_um is None else {well: image.pixel_size_um}
     return Listing(channels, pixel_size_um=sizes)
+
+
+def list_vendor(path: pathlib.Path, well: str) -> Iterator[Listing]:
+    """Lists the scenes of a file of a vendor format, or the one it names.
+
+    Args:
+        path: The file, or a scene or channel in it.
+        well: What to call it; several scenes are called `well/scene`.
+    """
+    file, inside = split_vendor_path(path)
+    if inside:
+        yield list_image(path, well)
+        return
+    try:
+        scenes = list_vendor_scenes(file)
+    except InputError as error:
+        yield Listing((), (explain_failure(well, path, error),))
+        return
+    for scene in scenes:
+        name = f"{well}/{scene}" if len(scenes) > 1 else well
+        yield list_image(file / scene, name)
 
 
 def list_zarr(path: pathlib.Path, inside: str) -> Iterator[Listing]:

@@ -7,8 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from isl.errors import InputError
-from isl.images import is_zarr, open_ome_tiff, parse_published_name
-from isl.inspection.containers import list_image, list_zarr
+from isl.images import (
+    is_vendor_name,
+    is_zarr,
+    open_ome_tiff,
+    parse_published_name,
+    split_vendor_path,
+)
+from isl.inspection.containers import list_image, list_vendor, list_zarr
 from isl.inspection.listing import (
     INPUT,
     LABEL,
@@ -37,18 +43,20 @@ def list_path(path: str | os.PathLike) -> Listing:
 
     Args:
         path: A folder of PNG or TIFF planes, in the published naming or any
-            other; an OME-Zarr image or plate; a PNG or TIFF file.
+            other; an OME-Zarr image or plate; a PNG or TIFF file; a file of a
+            vendor format or a scene in it.
 
     Raises:
         InputError: If there is no such path, or no image in it.
     """
     path = pathlib.Path(path)
-    if not path.exists():
+    if not path.exists() and split_vendor_path(path) is None:
         raise InputError(f"{path}: input must be there.")
     listing = merge_listings(_iter_parts(path))
     if not listing.channels and not listing.problems:
         raise InputError(
-            f"{path}: input must hold images: PNG, TIFF or OME-Zarr. "
+            f"{path}: input must hold images: PNG, TIFF, OME-Zarr or a vendor "
+            f"format. "
             f"Received: {listing.num_other_files} other files."
         )
     return listing
@@ -128,6 +136,9 @@ def list_published(
 
 
 def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
+    if split_vendor_path(path) is not None:
+        yield from list_vendor(path, path.name.split(".")[0])
+        return
     if path.is_file():
         yield _list_file(path)
         return
@@ -137,7 +148,12 @@ def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
             yield from list_zarr(folder, inside)
             continue
         images = [name for name in names if is_image_name(name)]
-        yield Listing((), num_other_files=len(names) - len(images))
+        vendor = [name for name in names if is_vendor_name(name)]
+        num_others = len(names) - len(images) - len(vendor)
+        yield Listing((), num_other_files=num_others)
+        for name in vendor:
+            well = _name_well(folder, inside, name.split(".")[0])
+            yield from list_vendor(folder / name, well)
         published, others = list_published(folder, inside, images)
         yield published
         stacks = [name for name in others if _is_stack(folder / name)]

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from isl.errors import InputError
+from isl.images import list_names, locate, split_inside
 from isl.inspection.containers import list_image
-from isl.inspection.folders import iter_folders
+from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
     INPUT,
     LABEL,
@@ -35,17 +36,13 @@ def list_source(
         root: Folder that its paths are relative to.
 
     Raises:
-        InputError: If the pattern is no regular expression or matches no
-            file.
+        InputError: If the path of the source leaves `root`, or the pattern
+            is no regular expression or matches no file.
     """
-    folder = root / source.path
-    names = [
-        (place / name).relative_to(folder).as_posix()
-        for place, files in iter_folders(folder)
-        for name in files
-    ]
+    folder = locate(spec.name, root, source.path)
+    names, unreadable = _list_names(spec, source, folder)
     entries = list(_read_names(spec, source, folder, names))
-    if not entries:
+    if not entries and not unreadable:
         raise InputError(
             f"{folder}: pattern must match a file of a channel of the source. "
             f"Received: {source.pattern} for {len(names)} files."
@@ -66,11 +63,30 @@ def list_source(
         problems += find_missing_labels(well, folder, of_field, spec.labels)
     return dataclasses.replace(
         listing,
-        problems=(*listing.problems, *problems),
+        problems=(*listing.problems, *problems, *unreadable),
         num_other_files=len(names) - len(entries),
         # Steps may change the size, as stitching does.
         regions={} if spec.preprocessing else _list_regions(source, entries),
     )
+
+
+def _list_names(
+    spec: DatasetSpec, source: Source, folder: pathlib.Path
+) -> tuple[list[str], list[Problem]]:
+    # What the pattern is to match; containers that cannot be read.
+    try:
+        pattern = re.compile(source.pattern)
+    except re.error as error:
+        raise InputError(
+            f"{spec.name}: pattern must be a regular expression ({error}). "
+            f"Received: {source.pattern}"
+        ) from error
+    problems = []
+
+    def note(path: pathlib.Path, error: InputError) -> None:
+        problems.append(explain_failure("", path, error))
+
+    return list(list_names(folder, pattern, note)), problems
 
 
 def _find_missing_wells(
@@ -106,13 +122,7 @@ def _read_names(
     names: Iterable[str],
 ) -> Iterator[Entry]:
     # Channels that the source does not list are left out.
-    try:
-        fields = parse_names(source.pattern, names)
-    except re.error as error:
-        raise InputError(
-            f"{spec.name}: pattern must be a regular expression ({error}). "
-            f"Received: {source.pattern}"
-        ) from error
+    fields = parse_names(source.pattern, names)
     for name, field in fields.items():
         channel = source.channels.get(field.channel)
         if channel is not None:
@@ -128,11 +138,12 @@ def _read_names(
 
 def _has_pages(source: Source, entry: Entry) -> bool:
     tiff = entry.path.lower().endswith((".tif", ".tiff"))
-    return source.pages_are_z and tiff
+    in_file = split_inside(entry.path) is not None
+    return in_file or (source.pages_are_z and tiff)
 
 
 def _list_pages(entry: Entry) -> Listing:
-    # A TIFF of one channel, called as its name says.
+    # A stack of one channel in one file, called as its name says.
     listing = list_image(pathlib.Path(entry.path), entry.well)
     if len(listing.channels) > 1:
         what = f"must hold one channel, but holds {len(listing.channels)}"

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator
 
 from isl.errors import InputError
+from isl.images import locate, split_inside
 from isl.inspection.containers import list_image
 from isl.inspection.folders import (
     is_image_name,
@@ -67,15 +68,16 @@ def _list_well(
     spec: DatasetSpec, well: WellSpec, root: pathlib.Path
 ) -> Listing:
     path = root / well.path
-    for name in (*(well.planes or ()), *(well.labels or {}).values(), ""):
-        relative = os.path.normpath(os.path.join(well.path, name))
-        if relative.split(os.sep)[0] == "..":
-            what = "the spec leads out of the folder of the images"
-            return _only(Problem("outside", well.name, relative, what))
-    if not path.exists():
+    names = (*(well.planes or ()), *(well.labels or {}).values(), "")
+    paths = [os.path.join(well.path, name) for name in names]
+    outside = _find_outside(spec, root, well.name, paths)
+    if outside is not None:
+        return _only(outside)
+    inside = split_inside(path) is not None
+    if not path.exists() and not inside:
         what = "the spec lists it, but it is not there"
         return _only(Problem("missing_well", well.name, str(path), what))
-    container = path.is_file() or is_zarr_folder(path)
+    container = inside or path.is_file() or is_zarr_folder(path)
     found = Listing(())
     if well.planes is None or well.labels is None:
         found = (
@@ -99,6 +101,18 @@ def _list_well(
         ),
         regions={well.name: tuple(well.splits.values())},
     )
+
+
+def _find_outside(
+    spec: DatasetSpec, root: pathlib.Path, well: str, paths: Iterable[str]
+) -> Problem | None:
+    for path in paths:
+        try:
+            locate(spec.name, root, path)
+        except InputError:
+            what = "the spec leads out of the folder of the images"
+            return Problem("outside", well, os.path.normpath(path), what)
+    return None
 
 
 def _find_published(folder: pathlib.Path, well: str) -> Listing:
@@ -146,6 +160,9 @@ def _replace_listed(
 def _list_folder(
     spec: DatasetSpec, split: str, root: pathlib.Path, name: str
 ) -> Listing:
+    outside = _find_outside(spec, root, "", (name,))
+    if outside is not None:
+        return _only(outside)
     folder = root / name
     if not folder.is_dir():
         what = "the spec lists this folder, but it is not there"

@@ -17,6 +17,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from isl.network.table_rules import check_num_bins, check_positive, is_on_grid
+
 IN_SCALE = "in_scale"
 DOWNSCALE = "downscale"
 UPSCALE = "upscale"
@@ -38,14 +40,7 @@ class Stage:
         """Raises ValueError for an unknown kind or no step."""
         if self.kind not in (IN_SCALE, DOWNSCALE, UPSCALE):
             raise ValueError(f"kind must be of a stage. Received: {self.kind}")
-        _check_positive("repeats", self.repeats)
-
-
-def _check_positive(name: str, value: int | None) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(
-            f"{name} must be a positive integer. Received: {value!r}"
-        )
+        check_positive("repeats", self.repeats)
 
 
 def in_scale(repeats: int) -> Stage:
@@ -104,7 +99,8 @@ class Architecture:
             base_depth - 4; it changes shapes, so it is kept (BUILD_NOTES D2).
         expansion_ratio: Feature maps of a block's spatial convolution over
             those of its 1x1 convolution.
-        num_bins: Intensity bins of each head.
+        num_bins: Intensity bins of each head; None for heads that predict
+            the intensity itself (regression).
     """
 
     towers: tuple[tuple[Stage, ...], ...]
@@ -114,7 +110,7 @@ class Architecture:
     base_filters: int
     upscale_base_filters: int
     expansion_ratio: float
-    num_bins: int = 256
+    num_bins: int | None = 256
 
     def __post_init__(self) -> None:
         """Raises ValueError for a number that no network can have."""
@@ -122,11 +118,11 @@ class Architecture:
             "output_size",
             "base_filters",
             "upscale_base_filters",
-            "num_bins",
         ):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         if self.stem_filters is not None:
-            _check_positive("stem_filters", self.stem_filters)
+            check_positive("stem_filters", self.stem_filters)
+        check_num_bins(self.num_bins)
 
     @property
     def merge_size(self) -> int:
@@ -150,11 +146,19 @@ class Architecture:
         """Pixels of context on each side of a prediction."""
         return (self.input_size - self.output_size) // 2
 
+    @property
+    def training_margin(self) -> int:
+        """Pixels of context on each side of a training patch."""
+        return self.margin
+
+    @property
+    def initializer(self) -> str:
+        """Of new convolutions, by its Keras name."""
+        return "glorot_uniform"  # Of TF-Slim, which the original uses.
+
     def is_output_size(self, size: int) -> bool:
         """Whether `size` is `output_size` plus a multiple of `grid`."""
-        return size >= self.output_size and not (
-            (size - self.output_size) % self.grid
-        )
+        return is_on_grid(size, self.output_size, self.grid)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the table as JSON-serialisable values."""

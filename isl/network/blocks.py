@@ -170,28 +170,46 @@ def residual_block(
 
 def head(
     x: keras.KerasTensor,
-    num_bins: int,
+    num_bins: int | None,
     momentum: float,
     initializer: str,
     name: str,
 ) -> keras.KerasTensor:
-    """Applies an output branch: logits of the intensity bins of each pixel.
+    """Applies an output branch of the network of the paper.
 
     Args:
         x: Output of the trunk.
-        num_bins: Intensity bins.
+        num_bins: Intensity bins; None for the intensity itself.
         momentum: See `activate`.
         initializer: Of the convolution, by its Keras name.
         name: Name of the head: a label, or `autoencoding_head_name`.
 
     Returns:
-        Logits, float32, [batch, row, column, bin].
+        See `head_convolution`.
     """
     activated = activate(x, momentum, f"{name}_head")
+    return head_convolution(activated, num_bins, initializer, name)
+
+
+def head_convolution(
+    x: keras.KerasTensor, num_bins: int | None, initializer: str, name: str
+) -> keras.KerasTensor:
+    """Maps features to logits of the intensity bins of each pixel.
+
+    Args:
+        x: Features after their activation.
+        num_bins: Intensity bins; None for the intensity itself.
+        initializer: Of the convolution, by its Keras name.
+        name: Name of the layer, which is that of the head.
+
+    Returns:
+        Logits, float32, [batch, row, column, bin]; for a regression head the
+        intensity, not limited to [0, 1], [batch, row, column, 1].
+    """
     return layers.Conv2D(
-        num_bins,
+        num_bins or 1,
         1,
         kernel_initializer=initializer,
         dtype="float32",
         name=name,
-    )(activated)
+    )(x)

@@ -16,16 +16,26 @@ from isl.network.architecture import (
     plan_towers,
     plan_trunk,
 )
+from isl.network.networks import Network
 from isl.network.phases import num_phases, num_shared_blocks
+from isl.network.unet import (
+    CONVOLUTION,
+    ENLARGE,
+    MAX_POOL,
+    SHRINK,
+    UNet,
+    plan_unet,
+)
 
 _KERNEL_SIZE = {IN_SCALE: 3, DOWNSCALE: 4, UPSCALE: 4}
 
 
 def multiply_adds(
-    architecture: Architecture,
+    architecture: Network,
     num_planes: int,
     num_heads: int,
     output_size: int,
+    in_training: bool = False,
 ) -> int:
     """Counts the multiply-adds of one pass over a square image.
 
@@ -35,20 +45,50 @@ def multiply_adds(
         num_heads: Heads evaluated.
         output_size: Rows and columns predicted, pixels: `output_size` of the
             table plus a multiple of its `grid`.
+        in_training: Whether the context is that of training, which a U-Net
+            with zero padding does without.
     """
     extra = output_size - architecture.output_size
+    if isinstance(architecture, UNet):
+        if in_training:
+            extra -= 2 * (architecture.margin - architecture.training_margin)
+        return _unet(architecture, num_planes, extra) + _heads(
+            architecture, architecture.base_filters, num_heads, output_size
+        )
     towers = plan_towers(architecture, num_planes)
     trunk = plan_trunk(architecture, num_planes)
     return (
         _stem(architecture, num_planes, extra)
         + sum(_blocks(tower, extra) for tower in towers)
         + _blocks(trunk, extra)
-        + _heads(architecture, trunk, num_heads, output_size)
+        + _heads(architecture, _head_input(trunk), num_heads, output_size)
     )
 
 
+def multiply_adds_per_pixel(
+    architecture: Network, num_planes: int, num_heads: int
+) -> float:
+    """Counts the multiply-adds of a predicted pixel of a large image.
+
+    In the limit, where the context of a tile is nothing beside the tile: the
+    cost is a polynomial of second degree of the size of the tile, and this is
+    what stands before its square.
+
+    Args:
+        architecture: The table.
+        num_planes: Planes of the network input: two for each z.
+        num_heads: Heads evaluated.
+    """
+    sizes = [architecture.output_size + k * architecture.grid for k in range(3)]
+    one, two, three = (
+        multiply_adds(architecture, num_planes, num_heads, size)
+        for size in sizes
+    )
+    return (three - 2 * two + one) / (2 * architecture.grid**2)
+
+
 def exact_multiply_adds(
-    architecture: Architecture,
+    architecture: Network,
     num_planes: int,
     num_heads: int,
     output_size: int,
@@ -60,6 +100,9 @@ def exact_multiply_adds(
         num_planes: Planes of the network input: two for each z.
         num_heads: Heads evaluated.
         output_size: Rows and columns predicted, pixels: a multiple of `grid`.
+
+    Raises:
+        InputError: If the network is not of the kind of the paper's.
     """
     phases, shift = num_phases(architecture), architecture.output_size
     extra = output_size - architecture.output_size
@@ -72,7 +115,9 @@ def exact_multiply_adds(
         total += phases**2 * _blocks(tower, view_extra, start=shared)
     trunk = plan_trunk(architecture, num_planes)
     total += phases**2 * _blocks(trunk, view_extra)
-    return total + _heads(architecture, trunk, num_heads, output_size)
+    return total + _heads(
+        architecture, _head_input(trunk), num_heads, output_size
+    )
 
 
 def _stem(architecture: Architecture, num_planes: int, extra: int) -> int:
@@ -80,15 +125,34 @@ def _stem(architecture: Architecture, num_planes: int, extra: int) -> int:
     return size**2 * num_planes * (architecture.stem_filters or 0)
 
 
-def _heads(
-    architecture: Architecture,
-    trunk: Sequence[Block],
-    num_heads: int,
-    output_size: int,
-) -> int:
+def _head_input(trunk: Sequence[Block]) -> int:
     # The heads' activation doubles the filters, as everywhere.
-    filters = 2 * trunk[-1].output_filters
-    return output_size**2 * filters * architecture.num_bins * num_heads
+    return 2 * trunk[-1].output_filters
+
+
+def _heads(
+    architecture: Network, filters: int, num_heads: int, output_size: int
+) -> int:
+    outputs = (architecture.num_bins or 1) * num_heads
+    return output_size**2 * filters * outputs
+
+
+def _unet(unet: UNet, num_planes: int, extra: int) -> int:
+    """Counts the layers of a U-Net whose input is `extra` pixels larger."""
+    total, scale = 0, 1
+    for step in plan_unet(unet, num_planes):
+        weights = step.input_filters * step.filters
+        size = step.output_size
+        if step.kind == CONVOLUTION:
+            weights *= 9
+        elif step.kind == SHRINK:
+            weights *= 0 if unet.shrink == MAX_POOL else 4
+            scale *= 2
+        elif step.kind == ENLARGE:
+            # Each output pixel comes from one input pixel, by one of 4 taps.
+            scale //= 2
+        total += (size + extra // scale) ** 2 * weights
+    return total
 
 
 def _blocks(

@@ -12,7 +12,8 @@ the blocks that are kept (BUILD_NOTES D21).
 import keras
 from keras import layers, ops
 
-from isl.network.architecture import Architecture, plan_towers, plan_trunk
+from isl.network.architecture import plan_towers, plan_trunk
+from isl.network.networks import Network
 from isl.network.phases import num_phases, num_shared_blocks
 
 
@@ -111,9 +112,7 @@ class Interleave(layers.Layer):
         return keras.KerasTensor((None, None, None, x.shape[-1]), x.dtype)
 
 
-def build_exact_model(
-    model: keras.Model, architecture: Architecture
-) -> keras.Model:
+def build_exact_model(model: keras.Model, architecture: Network) -> keras.Model:
     """Builds a network whose output is that of the original's stitching.
 
     Args:
@@ -125,6 +124,9 @@ def build_exact_model(
         logits of n - 2 * margin pixels, which are a multiple of `grid`; each
         block of `output_size` pixels equals the prediction from its own
         patch. `model` itself if a pass has this property already.
+
+    Raises:
+        InputError: If the network is not of the kind of the paper's.
     """
     phases = num_phases(architecture)
     if phases == 1:

@@ -21,6 +21,9 @@ STATISTICS = (
 )
 """Statistics by name; quantiles are named `q05`, `q95`, ... besides."""
 
+REGRESSION_STATISTICS = ("median", "mean")
+"""Of a head that predicts the intensity itself: both are its value."""
+
 # Original: isl/ops.py adds this to a probability before its logarithm.
 _ENTROPY_EPSILON = 1e-7
 
@@ -89,16 +92,20 @@ def statistics(
     """Computes statistics of the distribution of each pixel.
 
     Args:
-        logits: [..., bin].
-        names: From `STATISTICS`, or quantiles such as `q05`.
+        logits: [..., bin]; of a regression head the intensity, [..., 1].
+        names: From `STATISTICS`, or quantiles such as `q05`; of a regression
+            head from `REGRESSION_STATISTICS`.
 
     Returns:
         float32, [..., statistic], in the order of `names`. All lie in
-        [0, 1]; entropy is in units of the uniform distribution's.
+        [0, 1]; entropy is in units of the uniform distribution's. An
+        intensity outside [0, 1] is moved to its nearer end.
 
     Raises:
         ValueError: If a name is unknown.
     """
+    if logits.shape[-1] == 1:
+        return _regression_statistics(logits, names)
     probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
     cumulative = ops.cumsum(probabilities, axis=-1)
     num_bins = probabilities.shape[-1]
@@ -126,3 +133,14 @@ def statistics(
         return quantile(cumulative, probability)
 
     return ops.stack([one(name) for name in names], axis=-1)
+
+
+def _regression_statistics(intensity, names: tuple[str, ...]):
+    for name in names:
+        if name not in REGRESSION_STATISTICS:
+            raise ValueError(
+                f"A statistic of a regression head must be one of "
+                f"{REGRESSION_STATISTICS}. Received: {name}"
+            )
+    values = ops.clip(ops.cast(intensity, "float32"), 0.0, 1.0)
+    return ops.repeat(values, len(names), axis=-1)

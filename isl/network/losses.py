@@ -1,6 +1,6 @@
 """Losses of a head, with missing pixels masked.
 
-Both follow one rule for weights, the original's (isl/util.py
+All follow one rule for weights, the original's (isl/util.py
 softmax_cross_entropy): the weighted sum over pixels is divided by the number
 of pixels whose weight is not zero, and is 0 where all are zero
 (BUILD_NOTES D3).
@@ -11,7 +11,7 @@ import math
 import keras
 from keras import ops
 
-from isl.network.intensity_bins import uint16_to_bins
+from isl.network.intensity_bins import MAX_UINT16, uint16_to_bins
 
 
 def pixel_cross_entropy(
@@ -77,10 +77,49 @@ def masked_mean(
     return ops.sum(values * weights) / ops.maximum(num_weights, 1.0)
 
 
-PIXEL_LOSSES = {
+def pixel_squared_error(
+    outputs: keras.KerasTensor, truth: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Squared error of the intensity of each pixel.
+
+    Args:
+        outputs: Predicted intensity of a regression head, [..., 1].
+        truth: uint16 intensity, [...].
+
+    Returns:
+        float32, [...].
+    """
+    intensity = ops.cast(truth, "float32") / MAX_UINT16
+    return (ops.cast(outputs[..., 0], "float32") - intensity) ** 2
+
+
+REGRESSION_LOSS = "mean_squared_error"
+"""The loss of heads that predict the intensity itself; others take bins."""
+
+_BIN_LOSSES = {
     "cross_entropy": pixel_cross_entropy,
     "ranked_probability_score": pixel_ranked_probability_score,
 }
+PIXEL_LOSSES = (*_BIN_LOSSES, REGRESSION_LOSS)
+"""Names of losses."""
+
+
+def pixel_losses(
+    name: str, outputs: keras.KerasTensor, truth: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Computes the loss of each pixel.
+
+    Args:
+        name: One of `PIXEL_LOSSES`.
+        outputs: Logits, [..., bin], or intensities, [..., 1].
+        truth: uint16 intensity, [...].
+
+    Returns:
+        float32, [...].
+    """
+    if name == REGRESSION_LOSS:
+        return pixel_squared_error(outputs, truth)
+    return _BIN_LOSSES[name](outputs, uint16_to_bins(truth))
 
 
 class MaskedLoss(keras.losses.Loss):
@@ -97,8 +136,7 @@ class MaskedLoss(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Returns the masked mean of the pixel losses, a scalar."""
-        bins = uint16_to_bins(y_true)
-        values = PIXEL_LOSSES[self.pixel_loss](y_pred, bins)
+        values = pixel_losses(self.pixel_loss, y_pred, y_true)
         if sample_weight is None:
             return ops.mean(values)
         weights = ops.convert_to_tensor(sample_weight)

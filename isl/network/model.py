@@ -8,12 +8,12 @@ from keras import layers, ops
 from isl.network import blocks
 from isl.network.architecture import Architecture, plan_towers, plan_trunk
 from isl.network.intensity_bins import MAX_UINT16
+from isl.network.networks import Network
+from isl.network.unet import UNet
+from isl.network.unet_body import build_unet_body
 
 # Original: decay 0.999 of the moving statistics (isl/models/model_util.py).
 ORIGINAL_BATCH_NORM_MOMENTUM = 0.999
-
-# Of TF-Slim's convolutions, which the original uses.
-DEFAULT_INITIALIZER = "glorot_uniform"
 
 
 def autoencoding_head_name(z: int) -> str:
@@ -128,12 +128,12 @@ def build_body(
 
 
 def build_model(
-    architecture: Architecture,
+    architecture: Network,
     num_z: int,
     labels: tuple[str, ...],
     include_autoencoding: bool = False,
     momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM,
-    initializer: str = DEFAULT_INITIALIZER,
+    initializer: str | None = None,
 ) -> keras.Model:
     """Builds the network.
 
@@ -144,24 +144,35 @@ def build_model(
         include_autoencoding: Adds a head for each input plane, as the
             original does.
         momentum: Of the batch normalisation's moving statistics.
-        initializer: Of the convolutions, by its Keras name.
+        initializer: Of the convolutions, by its Keras name; None for that of
+            the table.
 
     Returns:
         A functional model. Input: float32, [batch, row, column, 2 * num_z],
         z-major pairs (intensity in [0, 1], presence); rows and columns are
         `architecture.input_size` plus a multiple of `architecture.grid`.
         Output: a dictionary from head to logits,
-        [batch, row - 2 * margin, column - 2 * margin, bin].
+        [batch, row - 2 * margin, column - 2 * margin, bin], or to the
+        intensity, [..., 1], of regression heads.
     """
+    initializer = initializer or architecture.initializer
+    num_bins = architecture.num_bins
     inputs = keras.Input((None, None, 2 * num_z), name="planes")
-    x = build_body(inputs, architecture, momentum, initializer)
     names = list(labels)
     if include_autoencoding:
         names += [autoencoding_head_name(z) for z in range(num_z)]
-    outputs = {
-        name: blocks.head(x, architecture.num_bins, momentum, initializer, name)
-        for name in names
-    }
+    if isinstance(architecture, UNet):
+        x = build_unet_body(inputs, architecture, momentum, initializer)
+        outputs = {
+            name: blocks.head_convolution(x, num_bins, initializer, name)
+            for name in names
+        }
+    else:
+        x = build_body(inputs, architecture, momentum, initializer)
+        outputs = {
+            name: blocks.head(x, num_bins, momentum, initializer, name)
+            for name in names
+        }
     return keras.Model(inputs, outputs, name="isl")
 
 

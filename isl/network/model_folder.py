@@ -19,12 +19,9 @@ import numpy as np
 
 from isl.errors import InputError
 from isl.files import atomic_path, read_json, write_json
-from isl.network.architecture import Architecture
-from isl.network.model import (
-    DEFAULT_INITIALIZER,
-    ORIGINAL_BATCH_NORM_MOMENTUM,
-    build_model,
-)
+from isl.images.z_selection import Z_ALIGNMENTS
+from isl.network.model import ORIGINAL_BATCH_NORM_MOMENTUM, build_model
+from isl.network.networks import Network, network_from_dict
 
 ARCHITECTURE_FILE = "architecture.json"
 DESCRIPTION_FILE = "model.json"
@@ -41,6 +38,8 @@ class ModelDescription:
         labels: Label heads, in the order of the outputs.
         include_autoencoding: Whether there is a head for each input plane.
         momentum: Of the batch normalisation's moving statistics.
+        z_alignment: How a stack with another number of planes feeds the
+            network (`isl.images.z_selection.align_planes`).
         temperatures: Label to what its logits are divided by before they
             become probabilities; labels that are not in it keep theirs.
         normalization: Label to what inverts its normalisation, where it is
@@ -49,16 +48,17 @@ class ModelDescription:
             steps, git commit, versions; free-form, JSON-serialisable.
     """
 
-    architecture: Architecture
+    architecture: Network
     num_z: int
     labels: tuple[str, ...]
     include_autoencoding: bool = False
     momentum: float = ORIGINAL_BATCH_NORM_MOMENTUM
+    z_alignment: str = "spread"
     temperatures: Mapping[str, float] = dataclasses.field(default_factory=dict)
     normalization: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def build(self, initializer: str = DEFAULT_INITIALIZER) -> keras.Model:
+    def build(self, initializer: str | None = None) -> keras.Model:
         """Builds the network with new weights; see `build_model`."""
         return build_model(
             self.architecture,
@@ -132,7 +132,7 @@ def load_description(folder: str | os.PathLike) -> ModelDescription:
     values = _read_dict(folder / DESCRIPTION_FILE)
     table = _read_dict(folder / ARCHITECTURE_FILE)
     try:
-        architecture = Architecture.from_dict(table)
+        architecture = network_from_dict(table)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{folder / ARCHITECTURE_FILE}: must be the table of a network. "
@@ -161,6 +161,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         "include_autoencoding": isinstance(
             values.get("include_autoencoding", False), bool
         ),
+        "z_alignment": values.get("z_alignment", "spread") in Z_ALIGNMENTS,
         "temperatures": _are_positive(values.get("temperatures", {})),
         "normalization": isinstance(values.get("normalization", {}), dict),
         "provenance": isinstance(values.get("provenance", {}), dict),

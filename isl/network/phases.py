@@ -6,11 +6,22 @@ The original steps by `output_size` pixels, the coarsest tower by `grid`.
 import math
 from collections.abc import Sequence
 
+from isl.errors import InputError
 from isl.network.architecture import DOWNSCALE, Architecture, Block
+from isl.network.networks import Network
 
 
-def num_phases(architecture: Architecture) -> int:
-    """Number of shifts in each direction: 2 for the released network."""
+def num_phases(architecture: Network) -> int:
+    """Number of shifts in each direction: 2 for the released network.
+
+    Raises:
+        InputError: If the network is not of the kind of the paper's.
+    """
+    if not isinstance(architecture, Architecture):
+        raise InputError(
+            "stitching: exact must be of a network of towers, as the original "
+            "is. Received: a U-Net."
+        )
     size, grid = architecture.output_size, architecture.grid
     return grid // math.gcd(grid, size)
 

@@ -15,7 +15,6 @@ from typing import Any
 import keras
 
 from isl.errors import InputError
-from isl.network.architecture import Architecture
 from isl.network.model import autoencoding_head_name
 from isl.network.model_folder import (
     ModelDescription,
@@ -23,8 +22,9 @@ from isl.network.model_folder import (
     named_weights,
     read_weights,
 )
+from isl.network.networks import Network
 
-_BODY_PART = re.compile(r"(tower\d+|trunk)_|stem$")
+_BODY_PART = re.compile(r"(tower\d+|trunk|down\d+|up\d+)_|stem$")
 _HEAD_NORM = "_head_norm"
 
 
@@ -66,7 +66,7 @@ def is_body(layer: str) -> bool:
     return _BODY_PART.match(layer) is not None
 
 
-def _part(layer: str) -> str:
+def part_of(layer: str) -> str:
     """Part of the network that a layer belongs to: a tower, a head, ..."""
     match = _BODY_PART.match(layer)
     if match is None:
@@ -76,9 +76,9 @@ def _part(layer: str) -> str:
 
 def _summary(layers: tuple[str, ...], others: tuple[str, ...]) -> list[str]:
     """Names whole parts; layers one by one where others have the rest."""
-    torn = {_part(layer) for layer in others}
+    torn = {part_of(layer) for layer in others}
     names = (
-        layer if _part(layer) in torn else _part(layer) for layer in layers
+        layer if part_of(layer) in torn else part_of(layer) for layer in layers
     )
     return list(dict.fromkeys(names))
 
@@ -131,8 +131,8 @@ def restore_from(
     )
 
 
-def _without_bins(architecture: Architecture) -> Architecture:
-    return dataclasses.replace(architecture, num_bins=1)
+def _without_bins(architecture: Network) -> Network:
+    return dataclasses.replace(architecture, num_bins=None)
 
 
 def _by_layer(weights: dict) -> dict[str, dict]:

@@ -1,9 +1,10 @@
 """Predictions as files: OME-TIFF or OME-Zarr, by the suffix."""
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class Sink(Protocol):
         ...
 
 
+# Begins an image; what it yields takes the regions.
+OpenSink = Callable[[ZarrDescription], contextlib.AbstractContextManager[Sink]]
+
+
 def check_output_suffix(path: str | os.PathLike) -> None:
     """Checks that a path names an OME-TIFF or an OME-Zarr.
 
@@ -50,28 +55,34 @@ def check_output_suffix(path: str | os.PathLike) -> None:
         ) from error
 
 
+def file_sink(path: str | os.PathLike) -> OpenSink:
+    """Returns what begins an OME-TIFF or an OME-Zarr, by the suffix.
+
+    Args:
+        path: Nothing appears there unless all of it does.
+
+    Raises:
+        InputError: If `path` has another suffix.
+    """
+    check_output_suffix(path)
+    return functools.partial(_streamed, path)
+
+
 @contextlib.contextmanager
 def _streamed(
-    path: str | os.PathLike,
-    shape: tuple[int, int],
-    channel_names: Sequence[str],
-    pixel_size_um: float | None,
-    annotations: Mapping[str, Any],
+    path: str | os.PathLike, image: ZarrDescription
 ) -> Iterator[Sink]:
-    if not str(path).endswith(".zarr"):
-        with streamed_ome_tiff(
-            path, shape, channel_names, pixel_size_um, annotations
-        ) as sink:
+    if str(path).endswith(".zarr"):
+        with streamed_ome_zarr(path, image) as sink:
             yield sink
         return
-    description = ZarrDescription(
-        shape=shape,
-        channel_names=channel_names,
-        dtype=np.float32,
-        pixel_size_um=pixel_size_um,
-        annotations=annotations,
-    )
-    with streamed_ome_zarr(path, description) as sink:
+    with streamed_ome_tiff(
+        path,
+        image.shape,
+        image.channel_names,
+        image.pixel_size_um,
+        image.annotations,
+    ) as sink:
         yield sink
 
 
@@ -80,7 +91,7 @@ def predict_to_file(
     predictor: Predictor,
     well: Well,
     tiling: Tiling,
-    planes: Sequence[int] | None = None,
+    planes: Sequence[int | None] | None = None,
     model_name: str = "",
     convert: Convert | None = None,
     show_progress: bool = False,
@@ -107,9 +118,48 @@ def predict_to_file(
         InputError: If `path` has another suffix, or a file cannot be
             decoded.
     """
-    check_output_suffix(path)
+    predict_to_sink(
+        file_sink(path),
+        predictor,
+        well,
+        tiling,
+        planes,
+        model_name,
+        convert,
+        show_progress,
+    )
+
+
+def predict_to_sink(
+    open_sink: OpenSink,
+    predictor: Predictor,
+    well: Well,
+    tiling: Tiling,
+    planes: Sequence[int | None] | None = None,
+    model_name: str = "",
+    convert: Convert | None = None,
+    show_progress: bool = False,
+) -> None:
+    """Predicts an image into what takes regions; see `predict_to_file`.
+
+    Args:
+        open_sink: Begins the image.
+        predictor: See `iter_predictions`, likewise what follows.
+        well: The image.
+        tiling: From `plan_tiles`.
+        planes: From `select_planes`.
+        model_name: How the output names the model.
+        convert: From `isl.prediction.units.camera_units`; None for
+            intensities.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Raises:
+        InputError: If a file cannot be decoded.
+    """
     if planes is None:
-        planes = select_planes(predictor.num_z, well)
+        planes = select_planes(
+            predictor.num_z, well, alignment=predictor.z_alignment
+        )
     annotations = {
         "program": f"isl {isl.__version__}",
         "model": model_name,
@@ -123,13 +173,14 @@ def predict_to_file(
         "stitching": predictor.stitching,
         "tile_shape": tiling.tile_shape,
     }
-    with _streamed(
-        path,
-        tiling.shape,
-        predictor.channel_names,
-        well.pixel_size_um,
-        annotations,
-    ) as sink:
+    image = ZarrDescription(
+        shape=tiling.shape,
+        channel_names=predictor.channel_names,
+        dtype=np.float32,
+        pixel_size_um=well.pixel_size_um,
+        annotations=annotations,
+    )
+    with open_sink(image) as sink:
         for rows, columns, values in iter_predictions(
             predictor, well, tiling, planes, show_progress
         ):

@@ -10,12 +10,12 @@ import tqdm
 from keras import ops
 
 from isl.errors import InputError
-from isl.images import Well, choose_planes
+from isl.images import Well, align_planes, fill_absent, plane_presence
 from isl.network import intensity_bins
-from isl.network.architecture import Architecture
 from isl.network.exact import build_exact_model
-from isl.network.model import with_raw_input
+from isl.network.model import autoencoding_head_name, with_raw_input
 from isl.network.model_folder import ModelDescription
+from isl.network.networks import Network
 from isl.prediction.tiles import Tile, Tiling
 
 
@@ -53,14 +53,16 @@ class Predictor:
         statistics: Of the distribution of each pixel.
         stitching: "fast" or "exact", see `isl.prediction.tiles`; tiles have
             to be planned for the same.
+        z_alignment: How a stack with another number of planes feeds the model.
     """
 
     model: keras.Model
-    architecture: Architecture
+    architecture: Network
     num_z: int
     labels: tuple[str, ...]
     statistics: tuple[str, ...]
     stitching: str
+    z_alignment: str = "spread"
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -94,18 +96,9 @@ def build_predictor(
 
     Raises:
         InputError: If a label or a statistic is unknown, appears twice, or
-            there is none.
+            there is none; or the network cannot be stitched exactly.
     """
-    labels = tuple(description.labels if labels is None else labels)
-    statistics = tuple(statistics)
-    known = tuple(model.output)
-    _check_names("labels", labels, [n in known for n in labels], known)
-    _check_names(
-        "statistics",
-        statistics,
-        [intensity_bins.is_statistic(name) for name in statistics],
-        (*intensity_bins.STATISTICS, "quantiles q01 to q99"),
-    )
+    labels, statistics = check_names(description, labels, statistics)
     if stitching == "exact":
         model = build_exact_model(model, description.architecture)
     raw = with_raw_input(model, labels, temperatures=description.temperatures)
@@ -122,10 +115,47 @@ def build_predictor(
         labels=labels,
         statistics=statistics,
         stitching=stitching,
+        z_alignment=description.z_alignment,
     )
 
 
-def _check_names(
+def check_names(
+    description: ModelDescription,
+    labels: Sequence[str] | None,
+    statistics: Sequence[str],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Checks what is asked of a model against its description.
+
+    Args:
+        description: Of the model.
+        labels: Heads to evaluate; `None` for all labels of the model.
+        statistics: See `build_predictor`.
+
+    Returns:
+        Labels and statistics.
+
+    Raises:
+        InputError: If a label or a statistic is unknown, appears twice, or
+            there is none, or a statistic is asked of a regression head that
+            has no distribution.
+    """
+    labels = tuple(description.labels if labels is None else labels)
+    statistics = tuple(statistics)
+    known = description.labels
+    if description.include_autoencoding:
+        known += tuple(map(autoencoding_head_name, range(description.num_z)))
+    _check_each("labels", labels, [n in known for n in labels], known)
+    if description.architecture.num_bins is None:
+        possible = intensity_bins.REGRESSION_STATISTICS
+        valid = [name in possible for name in statistics]
+    else:
+        possible = (*intensity_bins.STATISTICS, "quantiles q01 to q99")
+        valid = [intensity_bins.is_statistic(name) for name in statistics]
+    _check_each("statistics", statistics, valid, possible)
+    return labels, statistics
+
+
+def _check_each(
     flag: str, names: Sequence[str], valid: Sequence[bool], known: Sequence[str]
 ) -> None:
     for name, is_valid in zip(names, valid, strict=True):
@@ -141,8 +171,11 @@ def _check_names(
 
 
 def select_planes(
-    num_z: int, well: Well, z_planes: Sequence[int | str] | None = None
-) -> tuple[int, ...]:
+    num_z: int,
+    well: Well,
+    z_planes: Sequence[int | str] | None = None,
+    alignment: str = "spread",
+) -> tuple[int | None, ...]:
     """Selects the planes of a stack that feed a model.
 
     Args:
@@ -150,13 +183,15 @@ def select_planes(
         well: The stack.
         z_planes: Indices of planes to take, from 0, as numbers or texts;
             `None` for all planes, or, if the stack has another number, those
-            of `choose_planes`.
+            of `isl.images.align_planes`, where None stands for a plane that
+            the stack lacks.
+        alignment: See there.
 
     Raises:
         InputError: If `z_planes` are not `num_z` planes of the stack.
     """
     if z_planes is None:
-        return choose_planes(well.num_z, num_z)
+        return align_planes(well.num_z, num_z, alignment)
     try:
         z_planes = [int(z) for z in z_planes]
     except ValueError as error:
@@ -174,20 +209,21 @@ def select_planes(
 
 
 def iter_tile_planes(
-    well: Well, tiling: Tiling, planes: Sequence[int]
+    well: Well, tiling: Tiling, planes: Sequence[int | None]
 ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Reads the input of each tile while the caller uses the one before.
 
     Args:
         well: The image.
         tiling: Its tiles.
-        planes: Planes to read, in the order in which the model takes them.
+        planes: Planes to read, in the order in which the model takes them;
+            what stands for absent ones does not matter.
 
     Yields:
         A tile, and its planes: uint16, [row, column, z].
     """
     stack = dataclasses.replace(
-        well, planes=tuple(well.planes[z] for z in planes)
+        well, planes=tuple(well.planes[z] for z in fill_absent(planes))
     )
 
     def read(tile: Tile) -> np.ndarray:
@@ -208,7 +244,7 @@ def iter_predictions(
     predictor: Predictor,
     well: Well,
     tiling: Tiling,
-    planes: Sequence[int] | None = None,
+    planes: Sequence[int | None] | None = None,
     show_progress: bool = False,
 ) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Predicts an image tile by tile.
@@ -231,8 +267,10 @@ def iter_predictions(
         InputError: If a file cannot be decoded.
     """
     if planes is None:
-        planes = select_planes(predictor.num_z, well)
-    presence = np.ones((1, predictor.num_z), np.float32)
+        planes = select_planes(
+            predictor.num_z, well, alignment=predictor.z_alignment
+        )
+    presence = plane_presence(planes)[np.newaxis]
     inputs = iter_tile_planes(well, tiling, planes)
     for tile, stack in tqdm.tqdm(
         inputs,

@@ -36,7 +36,7 @@ import dataclasses
 import math
 
 from isl.errors import InputError
-from isl.network.architecture import Architecture
+from isl.network.networks import Network
 from isl.specs import Region
 
 PADDINGS = ("reflect", "none")
@@ -109,7 +109,7 @@ class _Geometry:
         return size >= self.smallest and not (size - self.smallest) % self.step
 
 
-def _geometry(architecture: Architecture, stitching: str) -> _Geometry:
+def _geometry(architecture: Network, stitching: str) -> _Geometry:
     size, grid = architecture.output_size, architecture.grid
     if stitching == "fast":
         return _Geometry(size, grid, grid, size, may_overhang=False)
@@ -127,7 +127,7 @@ class _Span:
 
 
 def plan_tiles(
-    architecture: Architecture,
+    architecture: Network,
     shape: tuple[int, int],
     region: Region | None = None,
     padding: str = "reflect",

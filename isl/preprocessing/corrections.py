@@ -6,12 +6,12 @@ channel, once for all wells; the other steps on tiles need the tile alone.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from isl.errors import InputError
-from isl.images import RawWell, open_plane
+from isl.images import RawWell, locate, open_plane
 from isl.preprocessing.artifacts import (
     DustMap,
     find_dust,
@@ -34,12 +34,15 @@ from isl.preprocessing.steps import (
     MedianStep,
     Step,
 )
+from isl.specs import DatasetSpec
 
 # Tiles that a flat field or the dust is found from; evenly over the plate.
 MAX_SAMPLES = 64
 
 # What is known of a step before it sees a tile: channel to fields.
 Known = Mapping[str, Illumination | DustMap]
+# Where a path of the spec leads.
+Find = Callable[[str], pathlib.Path]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +78,15 @@ class TileSteps:
                 image = _apply(step, image, known.get(channel))
         return image
 
+    def flat_fields(self) -> dict[str, np.ndarray]:
+        """Returns channel to its flat field, float32, [row, column]."""
+        return {
+            channel: value.flat
+            for known in self.known
+            for channel, value in known.items()
+            if isinstance(value, Illumination)
+        }
+
 
 def applies_to(step: Step, channel: str, modality: str) -> bool:
     """Whether a step is for a channel: the modality or a label."""
@@ -102,7 +114,7 @@ def _apply(
 def learn_tile_steps(
     steps: Sequence[Step],
     wells: Sequence[RawWell],
-    modality: str,
+    spec: DatasetSpec,
     image_root: pathlib.Path,
 ) -> TileSteps:
     """Finds flat fields and dust of all channels of a plate.
@@ -112,19 +124,25 @@ def learn_tile_steps(
     Args:
         steps: Steps on tiles, in order.
         wells: The plate.
-        modality: The channel of the transmitted light.
-        image_root: Folder that the fields of a spec are relative to.
+        spec: Of the plate.
+        image_root: Folder that its paths are relative to.
 
     Raises:
-        InputError: If there are too few tiles, or a file cannot be read.
+        InputError: If there are too few tiles, a file cannot be read, or the
+            path of a field leaves `image_root`.
     """
+    modality = spec.modality
     channels = (modality, *wells[0].fields[0].labels)
     learned = TileSteps((), (), modality)
+
+    def find(path: str) -> pathlib.Path:
+        return locate(spec.name, image_root, path)
+
     for step in steps:
         known = {}
         for channel in channels:
             if applies_to(step, channel, modality):
-                value = _learn(step, channel, wells, learned, image_root)
+                value = _learn(step, channel, wells, learned, find)
                 if value is not None:
                     known[channel] = value
         learned = TileSteps(
@@ -138,12 +156,12 @@ def _learn(
     channel: str,
     wells: Sequence[RawWell],
     before: TileSteps,
-    image_root: pathlib.Path,
+    find: Find,
 ) -> Illumination | DustMap | None:
     tiles = _sample(wells, channel, before)
     try:
         if isinstance(step, IlluminationStep):
-            return _illumination(step, channel, tiles, image_root)
+            return _illumination(step, channel, tiles, find)
         if isinstance(step, DustStep):
             return find_dust(
                 tiles, step.max_width, step.threshold, step.min_contrast
@@ -172,13 +190,13 @@ def _illumination(
     step: IlluminationStep,
     channel: str,
     tiles: Iterator[np.ndarray],
-    image_root: pathlib.Path,
+    find: Find,
 ) -> Illumination:
     dark: np.ndarray | float = step.dark
     if channel in (step.dark_fields or {}):
-        dark = _read(image_root / step.dark_fields[channel])
+        dark = _read(find(step.dark_fields[channel]))
     if channel in (step.flat_fields or {}):
-        flat = _read(image_root / step.flat_fields[channel])
+        flat = _read(find(step.flat_fields[channel]))
         return Illumination(normalize_flat(flat), dark)
     return estimate_illumination(tiles, dark)
 

@@ -1,12 +1,10 @@
 """Writes prepared wells, each complete or not at all."""
 
-import contextlib
 import dataclasses
 import os
 import pathlib
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,17 +12,18 @@ import numpy as np
 from isl.files import atomic_path
 from isl.images import (
     RegionSink,
+    TiffDescription,
     ZarrDescription,
     open_plate_writer,
     streamed_ome_zarr,
-    write_ome_tiff,
+    write_ome_tiff_bands,
 )
 from isl.specs import WellSpec
 
 FORMATS = ("ome_tiff", "ome_zarr")
 PLATE = "plate.zarr"
 
-_BAND_ROWS = 256  # As the chunks of a Zarr: each is written once.
+_BAND_ROWS = 256  # As the tiles of a TIFF and the chunks of a Zarr.
 _PLATE_WELL = re.compile(r"([A-Za-z]+)([0-9]+)")
 
 
@@ -35,8 +34,10 @@ class PreparedImages:
     Attributes:
         modality: Of the planes.
         labels: Names of the labels, in order.
-        pixels: uint16, [image, row, column]: the planes, then the labels;
-            usually a memory map.
+        num_z: Number of planes.
+        shape: Rows and columns.
+        read: Returns rows of an image, uint16, [row, column]; images count
+            from 0, the planes, then the labels.
         pixel_size_um: Side of a pixel in micrometres, or None.
         z_spacing_um: Distance of planes in micrometres, or None.
         annotations: How they were made; JSON-serialisable.
@@ -44,29 +45,18 @@ class PreparedImages:
 
     modality: str
     labels: tuple[str, ...]
-    pixels: np.ndarray
+    num_z: int
+    shape: tuple[int, int]
+    read: Callable[[int, slice], np.ndarray]
     pixel_size_um: float | None
     z_spacing_um: float | None
     annotations: Mapping[str, Any]
 
-    @property
-    def num_z(self) -> int:
-        """Number of planes."""
-        return len(self.pixels) - len(self.labels)
-
-
-@contextlib.contextmanager
-def scratch_images(
-    folder: str | os.PathLike, shape: tuple[int, int, int]
-) -> Iterator[np.ndarray]:
-    """Yields images on disk, uint16, that vanish when the block ends.
-
-    Args:
-        folder: Where there is room for them.
-        shape: Images, rows and columns.
-    """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        yield np.memmap(file, np.uint16, "w+", shape=shape)
+    def iter_bands(self) -> Iterator[slice]:
+        """Yields rows from top to bottom, `_BAND_ROWS` at a time."""
+        num_rows = self.shape[0]
+        for start in range(0, num_rows, _BAND_ROWS):
+            yield slice(start, min(start + _BAND_ROWS, num_rows))
 
 
 class WellWriter:
@@ -123,7 +113,7 @@ class WellWriter:
             self._write_tiff(name, images)
             return
         description = ZarrDescription(
-            shape=images.pixels.shape[1:],
+            shape=images.shape,
             channel_names=(images.modality, *images.labels),
             num_z=images.num_z,
             pixel_size_um=images.pixel_size_um,
@@ -142,33 +132,51 @@ class WellWriter:
     def _write_tiff(self, name: str, images: PreparedImages) -> None:
         with atomic_path(self._folder / name) as temporary:
             temporary.mkdir()
-            write_ome_tiff(
+            planes = TiffDescription(
+                axes="ZYX",
+                shape=(images.num_z, *images.shape),
+                dtype=np.dtype(np.uint16),
+                channel_names=(images.modality,),
+                pixel_size_um=images.pixel_size_um,
+                z_spacing_um=images.z_spacing_um,
+                annotations=images.annotations,
+            )
+            write_ome_tiff_bands(
                 temporary / "planes.ome.tif",
-                images.pixels[: images.num_z],
-                "ZYX",
-                (images.modality,),
-                images.pixel_size_um,
-                images.annotations,
-                images.z_spacing_um,
+                _iter_bands(images, range(images.num_z)),
+                planes,
             )
             if images.labels:
-                write_ome_tiff(
-                    temporary / "labels.ome.tif",
-                    images.pixels[images.num_z :],
-                    "CYX",
-                    images.labels,
-                    images.pixel_size_um,
-                    images.annotations,
+                labels = dataclasses.replace(
+                    planes,
+                    axes="CYX",
+                    shape=(len(images.labels), *images.shape),
+                    channel_names=images.labels,
+                    z_spacing_um=None,
                 )
+                last = images.num_z + len(images.labels)
+                write_ome_tiff_bands(
+                    temporary / "labels.ome.tif",
+                    _iter_bands(images, range(images.num_z, last)),
+                    labels,
+                )
+
+
+def _iter_bands(
+    images: PreparedImages, indices: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """Yields images one after the other, each from top to bottom."""
+    for index in indices:
+        for rows in images.iter_bands():
+            yield images.read(index, rows)
 
 
 def _fill(sink: RegionSink, images: PreparedImages) -> None:
     """Writes band by band, so that each chunk is written once."""
-    _, rows, columns = images.pixels.shape
-    across = slice(0, columns)
-    stack, labels = np.split(images.pixels, [images.num_z])
-    for start in range(0, rows, _BAND_ROWS):
-        band = slice(start, min(start + _BAND_ROWS, rows))
-        sink.write_channel(0, band, across, stack[:, band])
-        for index, label in enumerate(labels, start=1):
-            sink.write_channel(index, band, across, label[band])
+    across = slice(0, images.shape[1])
+    for rows in images.iter_bands():
+        stack = [images.read(z, rows) for z in range(images.num_z)]
+        sink.write_channel(0, rows, across, np.stack(stack))
+        for index in range(len(images.labels)):
+            band = images.read(images.num_z + index, rows)
+            sink.write_channel(1 + index, rows, across, band)

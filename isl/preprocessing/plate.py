@@ -2,26 +2,21 @@
 
 A run that was stopped goes on with the next well: a well that is there is
 complete. What was found for each well (positions of tiles, planes, shifts,
-statistics) is written beside it and into the images themselves.
+statistics) is written beside it and into the images themselves; flat fields
+are written as images.
 """
 
 import dataclasses
-import os
-import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from isl.errors import InputError
+import numpy as np
+
 from isl.files import read_json, write_json
-from isl.images import RawWell, find_raw_wells
-from isl.preprocessing.corrections import TileSteps, learn_tile_steps
-from isl.preprocessing.mosaics import place_well
-from isl.preprocessing.output import (
-    PreparedImages,
-    WellWriter,
-    scratch_images,
-)
-from isl.preprocessing.raw_images import RawImages, lay_out
+from isl.images import write_ome_tiff
+from isl.preprocessing.output import PreparedImages
+from isl.preprocessing.preparation import SETTINGS_FILE, Preparation
+from isl.preprocessing.raw_images import RawImages
 from isl.preprocessing.scaling import (
     SHARED_SCOPES,
     WellStatistics,
@@ -30,127 +25,12 @@ from isl.preprocessing.scaling import (
     scale_image,
     share,
 )
-from isl.preprocessing.step_list import parse_steps
-from isl.preprocessing.steps import (
-    DownscaleStep,
-    DustStep,
-    HotPixelsStep,
-    IlluminationStep,
-    MedianStep,
-    NormalizeStep,
-    Step,
-    StitchStep,
-)
+from isl.preprocessing.scratch import ScratchImages, scratch_images
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
 
-SETTINGS_FILE = "preparation.json"
-RECORDS = "records"
 SPEC_FILE = "spec.json"
-
-_TILE_STEPS = (
-    IlluminationStep,
-    HotPixelsStep,
-    MedianStep,
-    DustStep,
-    DownscaleStep,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Preparation:
-    """A plate and what is to be done with it.
-
-    Attributes:
-        spec: With a `source`.
-        steps: From its `preprocessing`.
-        wells: The raw wells.
-        image_root: Folder that its paths are relative to.
-        output_dir: Folder to write into.
-        writer: Writes wells there.
-    """
-
-    spec: DatasetSpec
-    steps: tuple[Step, ...]
-    wells: tuple[RawWell, ...]
-    image_root: pathlib.Path
-    output_dir: pathlib.Path
-    writer: WellWriter
-
-    @property
-    def normalize(self) -> NormalizeStep | None:
-        """How intensities are scaled; None to keep those of the camera."""
-        return next(
-            (s for s in self.steps if isinstance(s, NormalizeStep)), None
-        )
-
-    @property
-    def scale(self) -> int:
-        """By how much pixels grow."""
-        factor = 1
-        for step in self.steps:
-            if isinstance(step, DownscaleStep):
-                factor *= step.factor
-        return factor
-
-    def settings(self) -> dict[str, Any]:
-        """What the result depends on, as JSON."""
-        return {
-            "spec": self.spec.to_dict(),
-            "steps": [step.to_dict() for step in self.steps],
-            "image_root": str(self.image_root),
-        }
-
-
-def open_preparation(
-    spec: DatasetSpec,
-    image_root: str | os.PathLike,
-    output_dir: str | os.PathLike,
-    image_format: str,
-) -> Preparation:
-    """Finds the wells; reads no pixel and writes nothing.
-
-    Args:
-        spec: With a `source`.
-        image_root: Folder that its path is relative to.
-        output_dir: Folder to write into.
-        image_format: One of `isl.preprocessing.output.FORMATS`.
-
-    Raises:
-        InputError: If the spec has no source, a step or its order cannot be
-            used, a well or a plane is missing, or `output_dir` holds wells
-            that were prepared otherwise.
-    """
-    if spec.source is None:
-        raise InputError(
-            f"{spec.name}: spec must have a source of raw images to prepare. "
-            f"Received: none"
-        )
-    steps = parse_steps([dict(step) for step in spec.preprocessing], spec.name)
-    wells = find_raw_wells(spec, image_root)
-    preparation = Preparation(
-        spec,
-        steps,
-        wells,
-        pathlib.Path(image_root),
-        pathlib.Path(output_dir),
-        WellWriter(output_dir, image_format, [well.name for well in wells]),
-    )
-    _check_settings(preparation)
-    return preparation
-
-
-def _check_settings(preparation: Preparation) -> None:
-    path = preparation.output_dir / SETTINGS_FILE
-    if not path.exists():
-        return
-    stored = read_json(path)
-    for name, value in preparation.settings().items():
-        if stored.get(name) != value:
-            raise InputError(
-                f"{path}: output_dir holds wells with another {name}; choose "
-                f"a new folder or the same settings. Received: {value}"
-            )
+FLAT_FIELDS = "flat_fields"
 
 
 def prepare(
@@ -160,7 +40,7 @@ def prepare(
     """Prepares all wells and writes the spec to train on.
 
     Memory holds a few planes, whatever the number of planes and wells; the
-    output folder needs room for one well more, uncompressed.
+    output folder needs room for one well more, 4 bytes a pixel.
 
     Args:
         preparation: From `open_preparation`.
@@ -183,53 +63,27 @@ def prepare(
     return spec
 
 
-def _split_steps(
-    steps: Sequence[Step],
-) -> tuple[list[Step], StitchStep | None, list[int]]:
-    """Steps on tiles, how tiles are joined, and factors after that."""
-    stitch = next((s for s in steps if isinstance(s, StitchStep)), None)
-    cut = len(steps) if stitch is None else steps.index(stitch)
-    on_tiles = [s for s in steps[:cut] if isinstance(s, _TILE_STEPS)]
-    factors = [s.factor for s in steps[cut:] if isinstance(s, DownscaleStep)]
-    return on_tiles, stitch, factors
-
-
-def _open_images(
-    preparation: Preparation, well: RawWell, tile_steps: TileSteps
-) -> RawImages:
-    _, stitch, factors = _split_steps(preparation.steps)
-    mosaics = place_well(well, tile_steps, stitch, factors)
-    return lay_out(mosaics, preparation.steps)
-
-
-def _learn(preparation: Preparation) -> TileSteps:
-    on_tiles, _, _ = _split_steps(preparation.steps)
-    return learn_tile_steps(
-        on_tiles,
-        preparation.wells,
-        preparation.spec.modality,
-        preparation.image_root,
-    )
-
-
-def _record_path(preparation: Preparation, name: str) -> pathlib.Path:
-    return preparation.output_dir / RECORDS / f"{name}.json"
-
-
 def _iter_wells(
     preparation: Preparation, common: WellStatistics | None
 ) -> Iterator[tuple[str, str]]:
     """Prepares the wells that are not there yet; yields name and a line."""
-    tile_steps = None
     for well in preparation.wells:
         if preparation.writer.is_written(well.name):
             yield well.name, f"{well.name}: already prepared"
             continue
-        # Flat fields are only needed if there is something left to do.
-        tile_steps = tile_steps or _learn(preparation)
-        images = _open_images(preparation, well, tile_steps)
-        line = _prepare_well(preparation, images, common)
-        yield well.name, f"{well.name}: {line}"
+        images = preparation.open_images(well)
+        _write_flat_fields(preparation)
+        _prepare_well(preparation, images, common)
+        yield well.name, f"{well.name}: {_describe(images)}"
+
+
+def _write_flat_fields(preparation: Preparation) -> None:
+    """Writes flat fields that are not there yet, to look at and use again."""
+    folder = preparation.output_dir / FLAT_FIELDS
+    for channel, flat in preparation.tile_steps.flat_fields().items():
+        path = folder / f"{channel}.ome.tif"
+        if not path.exists():
+            write_ome_tiff(path, flat, "YX", (channel,))
 
 
 def _common_statistics(preparation: Preparation) -> WellStatistics | None:
@@ -237,12 +91,11 @@ def _common_statistics(preparation: Preparation) -> WellStatistics | None:
     step = preparation.normalize
     if step is None or step.scope not in SHARED_SCOPES:
         return None
-    tile_steps, parts = None, []
+    parts = []
     for well in preparation.wells:
-        path = preparation.output_dir / "statistics" / f"{well.name}.json"
+        path = preparation.statistics_path(well.name)
         if not path.is_file():
-            tile_steps = tile_steps or _learn(preparation)
-            images = _open_images(preparation, well, tile_steps)
+            images = preparation.open_images(well)
             write_json(path, measure(images).to_dict())
         parts.append(WellStatistics.from_dict(read_json(path), str(path)))
     return share(parts)
@@ -252,56 +105,70 @@ def _prepare_well(
     preparation: Preparation,
     images: RawImages,
     common: WellStatistics | None,
-) -> str:
-    """Writes a well and its record; returns what was found, in words."""
+) -> None:
+    """Writes a well and its record."""
+    name, step = images.mosaics.tiles.well.name, preparation.normalize
+    with scratch_images(preparation.output_dir, images.shape) as scratch:
+        statistics = common
+        measured = measure(images, scratch.append)
+        if step is None:
+            statistics = None
+        elif common is None:
+            statistics = measured.merged() if step.scope == "well" else measured
+        record = {
+            "steps": [s.to_dict() for s in preparation.steps],
+            "found": images.to_dict(),
+            "statistics": statistics and statistics.to_dict(),
+        }
+        prepared = _scaled(preparation, images, scratch, statistics, record)
+        preparation.writer.write(name, prepared)
+    write_json(preparation.record_path(name), record)
+
+
+def _scaled(
+    preparation: Preparation,
+    images: RawImages,
+    scratch: ScratchImages,
+    statistics: WellStatistics | None,
+    record: dict[str, Any],
+) -> PreparedImages:
+    """The images of a well, scaled while they are read."""
     spec, step = preparation.spec, preparation.normalize
-    name = images.mosaics.well.name
-    statistics = None
-    if step is not None:
-        statistics = common or measure(images)
-        if step.scope == "well":
-            statistics = statistics.merged()
-    record = {
-        "steps": [s.to_dict() for s in preparation.steps],
-        "found": images.to_dict(),
-        "statistics": statistics and statistics.to_dict(),
-    }
-    count = len(images.planes) + len(images.labels)
-    with scratch_images(
-        preparation.output_dir, (count, *images.shape)
-    ) as pixels:
-        for index, (channel, image) in enumerate(images.iter_channels()):
-            is_plane = index < len(images.planes)
-            pixels[index] = scale_image(
-                image,
-                statistics
-                and (
-                    statistics.planes[index]
-                    if is_plane
-                    else statistics.labels[channel]
-                ),
-                step and (step.transmitted if is_plane else step.label),
-                f"well {name}, {channel}",
+    well, num_z = images.mosaics.tiles.well.name, len(images.planes)
+
+    def read(index: int, rows: slice) -> np.ndarray:
+        band = scratch.read(index, rows)
+        if index < num_z:
+            return scale_image(
+                band,
+                statistics and statistics.planes[index],
+                step and step.transmitted,
+                f"well {well}, {spec.modality}",
             )
-        preparation.writer.write(
-            name,
-            PreparedImages(
-                modality=spec.modality,
-                labels=images.labels,
-                pixels=pixels,
-                pixel_size_um=spec.pixel_size_um
-                and spec.pixel_size_um * preparation.scale,
-                z_spacing_um=spec.z_spacing_um,
-                annotations=record,
-            ),
+        label = images.labels[index - num_z]
+        return scale_image(
+            band,
+            statistics and statistics.labels[label],
+            step and step.label,
+            f"well {well}, {label}",
         )
-    write_json(_record_path(preparation, name), record)
-    return _describe(images)
+
+    return PreparedImages(
+        modality=spec.modality,
+        labels=images.labels,
+        num_z=num_z,
+        shape=images.shape,
+        read=read,
+        pixel_size_um=preparation.pixel_size_um,
+        z_spacing_um=spec.z_spacing_um,
+        annotations=record,
+    )
 
 
 def _describe(images: RawImages) -> str:
     rows, columns = images.shape
-    parts = [f"{rows} x {columns} pixels, planes {_span(images.planes)}"]
+    planes = ",".join(map(str, images.planes))
+    parts = [f"{rows} x {columns} pixels, planes {planes}"]
     for label, shift in images.shifts.items():
         text = f"{label} shifted by ({shift.rows}, {shift.columns})"
         if not shift.is_reliable:
@@ -310,15 +177,11 @@ def _describe(images: RawImages) -> str:
     return ", ".join(parts)
 
 
-def _span(planes: Sequence[int]) -> str:
-    return ",".join(map(str, planes))
-
-
 def _prepared_spec(preparation: Preparation) -> DatasetSpec:
     """The spec of the wells as they were written."""
     spec, step = preparation.spec, preparation.normalize
     records = [
-        read_json(_record_path(preparation, well.name))
+        read_json(preparation.record_path(well.name))
         for well in preparation.wells
     ]
     normalization = {}
@@ -333,8 +196,7 @@ def _prepared_spec(preparation: Preparation) -> DatasetSpec:
     return dataclasses.replace(
         spec,
         num_z=len(records[0]["found"]["planes"]),
-        pixel_size_um=spec.pixel_size_um
-        and spec.pixel_size_um * preparation.scale,
+        pixel_size_um=preparation.pixel_size_um,
         wells=tuple(
             preparation.writer.well_spec(well.name, spec.labels, well.splits)
             for well in preparation.wells

@@ -13,7 +13,6 @@ import numpy as np
 
 from isl.errors import InputError
 from isl.preprocessing.focus import planes_around
-from isl.preprocessing.mosaics import Mosaics, plane_in_focus
 from isl.preprocessing.projection import maximum_projection
 from isl.preprocessing.registration import Shift, common_parts, find_shift
 from isl.preprocessing.steps import (
@@ -22,6 +21,8 @@ from isl.preprocessing.steps import (
     SelectPlanesStep,
     Step,
 )
+from isl.preprocessing.well_mosaics import Mosaics
+from isl.preprocessing.well_tiles import WellTiles
 
 Slices = tuple[slice, slice]
 
@@ -49,7 +50,7 @@ class RawImages:
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in order."""
-        return tuple(self.mosaics.well.fields[0].labels)
+        return self.mosaics.tiles.labels
 
     def read_plane(self, index: int) -> np.ndarray:
         """Returns a plane of transmitted light.
@@ -60,7 +61,7 @@ class RawImages:
         Returns:
             float32, [row, column], in units of the camera.
         """
-        modality = self.mosaics.tile_steps.modality
+        modality = self.mosaics.tiles.modality
         image = self.mosaics.read(modality, self.planes[index])
         return image[self.parts[modality]]
 
@@ -71,17 +72,17 @@ class RawImages:
     def iter_channels(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yields (modality, plane) in z order, then (label, image)."""
         for index in range(len(self.planes)):
-            yield self.mosaics.tile_steps.modality, self.read_plane(index)
+            yield self.mosaics.tiles.modality, self.read_plane(index)
         for label in self.labels:
             yield label, self.read_label(label)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what was found, as JSON."""
-        placement = self.mosaics.placement
+        layout = self.mosaics.layout
         return {
-            "tile_positions": placement
-            and [list(position) for position in placement.positions],
-            "mosaic_region": self.mosaics.region.to_dict(),
+            "tiles": layout
+            and layout.placement.to_dict()
+            | {"region": layout.region.to_dict()},
             "planes": list(self.planes),
             "shifts": {
                 label: dataclasses.asdict(shift)
@@ -92,7 +93,7 @@ class RawImages:
 
 def _project(mosaics: Mosaics, label: str) -> np.ndarray:
     return maximum_projection(
-        mosaics.read(label, z) for z in range(mosaics.num_planes(label))
+        mosaics.read(label, z) for z in range(mosaics.tiles.num_planes(label))
     )
 
 
@@ -107,10 +108,9 @@ def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
         InputError: If a label has several planes and is not projected, the
             stack is too short, or a file cannot be read.
     """
-    modality = mosaics.tile_steps.modality
-    labels = tuple(mosaics.well.fields[0].labels)
-    _check_projected(mosaics, labels, steps)
-    planes = _choose(mosaics, _find(steps, SelectPlanesStep))
+    modality, labels = mosaics.tiles.modality, mosaics.tiles.labels
+    _check_projected(mosaics.tiles, steps)
+    planes = _choose(mosaics.tiles, _find(steps, SelectPlanesStep))
     register = _find(steps, RegisterStep)
     reference = mosaics.read(modality, planes[len(planes) // 2])
     shifts = {}
@@ -129,24 +129,21 @@ def _find(steps: Sequence[Step], kind: type[Step]) -> Any:
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
-def _check_projected(
-    mosaics: Mosaics, labels: Sequence[str], steps: Sequence[Step]
-) -> None:
-    for label in labels:
-        count = mosaics.num_planes(label)
+def _check_projected(tiles: WellTiles, steps: Sequence[Step]) -> None:
+    for label in tiles.labels:
+        count = tiles.num_planes(label)
         if count > 1 and _find(steps, ProjectStep) is None:
             raise InputError(
-                f"well {mosaics.well.name}: preprocessing must name the step "
+                f"well {tiles.well.name}: preprocessing must name the step "
                 f"project, as {label} is a stack. Received: {count} planes"
             )
 
 
-def _choose(mosaics: Mosaics, step: SelectPlanesStep | None) -> tuple[int, ...]:
-    modality = mosaics.tile_steps.modality
-    count = mosaics.num_planes(modality)
+def _choose(tiles: WellTiles, step: SelectPlanesStep | None) -> tuple[int, ...]:
+    count = tiles.num_planes(tiles.modality)
     if step is None:
         return tuple(range(count))
-    best = plane_in_focus(mosaics.well, mosaics.tile_steps, modality)
+    best = tiles.plane_in_focus(tiles.modality)
     return planes_around(best, count, step.count, step.spacing)
 
 

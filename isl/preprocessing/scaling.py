@@ -1,7 +1,7 @@
 """From units of the camera to stored intensities, and what is kept of it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,22 +65,26 @@ class WellStatistics:
             ) from error
 
 
-def measure(images: RawImages) -> WellStatistics:
+def measure(
+    images: RawImages,
+    keep: Callable[[np.ndarray], None] = lambda image: None,
+) -> WellStatistics:
     """Returns the statistics of a well; makes each image once.
+
+    Args:
+        images: The well.
+        keep: Called with each image, planes in z order, then labels.
 
     Raises:
         InputError: If a file cannot be read.
     """
-    return WellStatistics(
-        tuple(
-            Statistics.of(images.read_plane(index))
-            for index in range(len(images.planes))
-        ),
-        {
-            label: Statistics.of(images.read_label(label))
-            for label in images.labels
-        },
-    )
+    found = []
+    for _, image in images.iter_channels():
+        keep(image)
+        found.append(Statistics.of(image))
+    num_z = len(images.planes)
+    of_labels = zip(images.labels, found[num_z:], strict=True)
+    return WellStatistics(tuple(found[:num_z]), dict(of_labels))
 
 
 def share(wells: Sequence[WellStatistics]) -> WellStatistics:

@@ -27,8 +27,7 @@ to see before it can begin:
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from isl.preprocessing.normalization import (
@@ -37,55 +36,23 @@ from isl.preprocessing.normalization import (
     TRANSMITTED,
     Target,
 )
+from isl.preprocessing.step_options import (
+    option,
+    read_files,
+    read_images,
+    read_index,
+    read_integer_pair,
+    read_number,
+    read_share,
+)
 from isl.preprocessing.tile_grid import ORDERS
 from isl.specs.checks import Item
 
 PLANE, CHANNEL, WELL = "plane", "channel", "well"
 STACK, PAIR, SCOPE = "stack", "pair", "scope"
 
-IMAGES = ("all", "transmitted", "labels")
-
 # Steps of an earlier stage come first; within a stage the order is free.
 TILES, MOSAIC, WELLS, REGISTERED, NORMALIZED = range(5)
-
-
-def _option(default: Any, read: Callable[[Item], Any]) -> Any:
-    """Returns a field that reads itself from JSON."""
-    return dataclasses.field(default=default, metadata={"read": read})
-
-
-def _images(item: Item) -> str:
-    return item.one_of(IMAGES)
-
-
-def _number(item: Item) -> float:
-    if type(item.value) not in (int, float) or not math.isfinite(item.value):
-        item.fail("must be a finite number")
-    return float(item.value)
-
-
-def _share(item: Item) -> float:
-    number = _number(item)
-    if not 0 <= number < 1:
-        item.fail("must be a share, at least 0 and below 1")
-    return number
-
-
-def _files(item: Item) -> dict[str, str]:
-    return {key.text(): place.relative_path() for key, place in item.pairs()}
-
-
-def _index(item: Item) -> int:
-    if type(item.value) is not int or item.value < 0:
-        item.fail("must be an integer of at least 0, or null")
-    return item.value
-
-
-def _pair_of_integers(item: Item) -> tuple[int, int]:
-    if not isinstance(item.value, list) or len(item.value) != 2:
-        item.fail("must be a list of two integers")
-    rows, columns = (place.positive_integer() for place in item.items())
-    return rows, columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +84,7 @@ class IlluminationStep(Step):
     """Divides by the flat field (`illumination.estimate_illumination`).
 
     Attributes:
-        images: One of `IMAGES`.
+        images: One of `step_options.IMAGES`.
         dark: What the camera adds, in its units.
         flat_fields: Channel to an image of its flat field, relative path. The
             others are estimated.
@@ -126,10 +93,10 @@ class IlluminationStep(Step):
 
     NAME, STAGE, NEEDS = "illumination", TILES, CHANNEL
 
-    images: str = _option("all", _images)
-    dark: float = _option(0.0, _number)
-    flat_fields: Mapping[str, str] | None = _option(None, _files)
-    dark_fields: Mapping[str, str] | None = _option(None, _files)
+    images: str = option("all", read_images)
+    dark: float = option(0.0, read_number)
+    flat_fields: Mapping[str, str] | None = option(None, read_files)
+    dark_fields: Mapping[str, str] | None = option(None, read_files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,16 +104,16 @@ class HotPixelsStep(Step):
     """Replaces single deviating pixels (`artifacts.remove_hot_pixels`).
 
     Attributes:
-        images: One of `IMAGES`.
+        images: One of `step_options.IMAGES`.
         threshold: Standard deviations of the noise.
         max_group: Most touching pixels that are removed.
     """
 
     NAME, STAGE, NEEDS, ONCE = "hot_pixels", TILES, PLANE, False
 
-    images: str = _option("all", _images)
-    threshold: float = _option(6.0, Item.positive_number)
-    max_group: int = _option(2, Item.positive_integer)
+    images: str = option("all", read_images)
+    threshold: float = option(6.0, Item.positive_number)
+    max_group: int = option(2, Item.positive_integer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,14 +121,14 @@ class MedianStep(Step):
     """Median filter until stable (`artifacts.median_until_stable`).
 
     Attributes:
-        images: One of `IMAGES`.
+        images: One of `step_options.IMAGES`.
         max_rounds: Most applications of the filter.
     """
 
     NAME, STAGE, NEEDS = "median", TILES, PLANE
 
-    images: str = _option("labels", _images)
-    max_rounds: int = _option(32, Item.positive_integer)
+    images: str = option("labels", read_images)
+    max_rounds: int = option(32, Item.positive_integer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +136,7 @@ class DustStep(Step):
     """Removes spots that stay in place (`artifacts.find_dust`).
 
     Attributes:
-        images: One of `IMAGES`.
+        images: One of `step_options.IMAGES`.
         max_width: Widest spot, pixels.
         threshold: Standard deviations of what is elsewhere.
         min_contrast: Smallest change of the light that counts, a share.
@@ -177,10 +144,10 @@ class DustStep(Step):
 
     NAME, STAGE, NEEDS, ONCE = "dust", TILES, CHANNEL, False
 
-    images: str = _option("all", _images)
-    max_width: int = _option(41, Item.positive_integer)
-    threshold: float = _option(6.0, Item.positive_number)
-    min_contrast: float = _option(0.02, Item.positive_number)
+    images: str = option("all", read_images)
+    max_width: int = option(41, Item.positive_integer)
+    threshold: float = option(6.0, Item.positive_number)
+    min_contrast: float = option(0.02, Item.positive_number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,12 +168,12 @@ class StitchStep(Step):
 
     NAME, STAGE, NEEDS = "stitch", MOSAIC, WELL
 
-    grid: tuple[int, int] | None = _option(None, _pair_of_integers)
-    order: str = _option("rows", lambda item: item.one_of(ORDERS))
-    overlap: float = _option(0.1, _share)
-    max_shift: float = _option(0.1, _share)
-    channel: str | None = _option(None, Item.text)
-    z: int | None = _option(None, _index)
+    grid: tuple[int, int] | None = option(None, read_integer_pair)
+    order: str = option("rows", lambda item: item.one_of(ORDERS))
+    overlap: float = option(0.1, read_share)
+    max_shift: float = option(0.1, read_share)
+    channel: str | None = option(None, Item.text)
+    z: int | None = option(None, read_index)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +186,7 @@ class DownscaleStep(Step):
 
     NAME, STAGE, NEEDS = "downscale", None, PLANE
 
-    factor: int = _option(2, Item.positive_integer)
+    factor: int = option(2, Item.positive_integer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,8 +200,8 @@ class SelectPlanesStep(Step):
 
     NAME, STAGE, NEEDS = "select_planes", WELLS, STACK
 
-    count: int = _option(13, Item.positive_integer)
-    spacing: int = _option(1, Item.positive_integer)
+    count: int = option(13, Item.positive_integer)
+    spacing: int = option(1, Item.positive_integer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +221,7 @@ class RegisterStep(Step):
 
     NAME, STAGE, NEEDS = "register", REGISTERED, PAIR
 
-    max_shift: int = _option(20, Item.positive_integer)
+    max_shift: int = option(20, Item.positive_integer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,11 +239,11 @@ class NormalizeStep(Step):
 
     NAME, STAGE, NEEDS = "normalize", NORMALIZED, SCOPE
 
-    scope: str = _option("well", lambda item: item.one_of(SCOPES))
-    transmitted_mean: float = _option(TRANSMITTED.mean, _share)
-    transmitted_std: float = _option(TRANSMITTED.std, Item.positive_number)
-    label_mean: float = _option(FLUORESCENCE.mean, _share)
-    label_std: float = _option(FLUORESCENCE.std, Item.positive_number)
+    scope: str = option("well", lambda item: item.one_of(SCOPES))
+    transmitted_mean: float = option(TRANSMITTED.mean, read_share)
+    transmitted_std: float = option(TRANSMITTED.std, Item.positive_number)
+    label_mean: float = option(FLUORESCENCE.mean, read_share)
+    label_std: float = option(FLUORESCENCE.std, Item.positive_number)
 
     @property
     def transmitted(self) -> Target:

@@ -16,6 +16,12 @@ from isl.errors import InputError
 from isl.simulation import scene as scenes
 from isl.simulation import wells
 from isl.specs import dataset_spec
+from isl.specs.evaluation import (
+    DeadSpec,
+    EvaluationSpec,
+    NeuritesSpec,
+    NucleiSpec,
+)
 from isl.specs.region import Region
 
 TRUTH_FILE = "nuclei.csv"
@@ -29,6 +35,21 @@ TRUTH_COLUMNS = (
     "angle",
 )
 COLUMNS_PER_PLATE, ROWS_PER_PLATE = 12, 26
+
+# Nuclei are smaller than real ones and their background is even.
+EVALUATION = EvaluationSpec(
+    nuclei=NucleiSpec(
+        labels=("DAPI_CONFOCAL",),
+        smoothing_um=0.3,
+        window_um=18.0,
+        contrast=0.5,
+        core_um=1.5,
+        min_area_um2=2.7,
+        min_distance_um=1.2,
+    ),
+    dead=DeadSpec("DEAD_CONFOCAL"),
+    neurites=NeuritesSpec(("MAP2_CONFOCAL", "NFH_CONFOCAL")),
+)
 
 
 def simulated_spec(
@@ -83,6 +104,7 @@ def simulated_spec(
             for name, split in zip(names, splits, strict=True)
         ),
         well_folders={},
+        evaluation=EVALUATION,
         facts={
             "cell_type": {
                 "value": "simulated neurons, glia and dead cells",

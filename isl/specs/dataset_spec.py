@@ -31,6 +31,7 @@ from typing import Any
 from isl.errors import InputError
 from isl.files import read_json
 from isl.specs import checks
+from isl.specs.evaluation import EvaluationSpec, parse_evaluation
 from isl.specs.region import Region
 from isl.specs.source import Source, parse_source
 
@@ -110,6 +111,8 @@ class DatasetSpec:
             `step` (`isl.preprocessing.steps`) and its parameters.
         normalization: Label to what inverts its normalisation
             (`isl.preprocessing.scaling.label_records`), where it is known.
+        evaluation: Which labels show nuclei, dead cells and neurites, and how
+            they are found; None to judge pixels only.
         facts: Name to `{"value": ..., "source": ...}`; the source says where
             the value was read. Marks that start with `U-` are unverified and
             are never to be printed as the paper's.
@@ -133,6 +136,7 @@ class DatasetSpec:
     normalization: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict
     )
+    evaluation: EvaluationSpec | None = None
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     licence: str | None = None
     citation: str | None = None
@@ -162,6 +166,7 @@ class DatasetSpec:
         value["source"] = self.source and self.source.to_dict()
         value["preprocessing"] = [dict(step) for step in self.preprocessing]
         value["normalization"] = dict(self.normalization)
+        value["evaluation"] = self.evaluation and self.evaluation.to_dict()
         value["facts"] = dict(self.facts)
         return value
 
@@ -254,6 +259,9 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
             key.one_of(labels): dict(value.value)
             for key, value in item.get("normalization").pairs()
         },
+        evaluation=item.get("evaluation").optional(
+            lambda value: parse_evaluation(value, labels)
+        ),
         facts=_parse_facts(item.get("facts")),
         licence=item.get("licence").optional(checks.Item.text),
         citation=item.get("citation").optional(checks.Item.text),

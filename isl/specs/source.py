@@ -42,7 +42,8 @@ class Source:
 
     Attributes:
         path: Folder, relative to `image_root`.
-        pattern: Regular expression for the names of the files below it, with
+        pattern: Regular expression for the names of the files below it, or
+            of stacks in them (`plate.zarr/A1/0/DAPI`, `a.czi/A1/DAPI`), with
             groups named `channel` and, where there are several of them,
             `well`, `tile` (or `row` and `column` of a grid) and `z`.
         channels: What the names call a channel, to a modality (transmitted

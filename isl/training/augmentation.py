@@ -127,5 +127,7 @@ def shift_focus(planes: np.ndarray, shift: int) -> np.ndarray:
         planes: [row, column, z].
         shift: Planes to move by, of either sign.
     """
+    if not shift:
+        return planes
     num_z = planes.shape[-1]
     return planes[..., np.clip(np.arange(num_z) + shift, 0, num_z - 1)]

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from isl.errors import InputError
-from isl.network.architecture import CONCORDANCE, NARROW, TINY, Architecture
-from isl.network.losses import PIXEL_LOSSES
+from isl.images.z_selection import Z_ALIGNMENTS
+from isl.network.architecture import (
+    Architecture,
+)
+from isl.network.intensity_bins import NUM_BINS
+from isl.network.losses import PIXEL_LOSSES, REGRESSION_LOSS
+from isl.network.networks import Network, fit_output_size, network_from_dict
 from isl.training.augmentation import IntensityChanges
 
 SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 _NOT_NEGATIVE = (
     "recalibration_batches",
@@ -45,7 +51,7 @@ class TrainConfig:
         recalibration_batches: Batches over which the moving statistics are
             averaged anew after each epoch, until they are frozen; 0: they are
             left as they are, as in the original.
-        loss: A name of `PIXEL_LOSSES`.
+        loss: One of `PIXEL_LOSSES`; it decides the heads, see `with_loss`.
         include_autoencoding: Adds heads that predict the input planes.
         contrast, brightness, blur: How strongly the intensities of training
             patches are changed (`isl.training.augmentation`).
@@ -56,8 +62,14 @@ class TrainConfig:
             label instead of at a uniform guess.
         num_validation_crops: Fixed patches that are scored every epoch.
         num_z: Planes of the network; None: of the first data set.
+        z_alignment: How a stack with another number of planes feeds them, one
+            of `isl.images.z_selection.Z_ALIGNMENTS`.
         labels: Labels to train; None: all of the data sets.
         train_split: Split to train on.
+        balance_data_sets: Whether patches come as often from each data set,
+            however many wells it has; otherwise as often from each well.
+        train_share: Share of the pixels of this split that is used: the first
+            part of the longer side of each well's part of it.
         validation_split: Split of the validation crops; a data set without
             it is validated on `train_split`.
         seed: Of weights, crops and augmentation.
@@ -71,9 +83,18 @@ class TrainConfig:
             moving statistics included.
         body_learning_rate: Of what was taken over of the body, at its
             highest. None: `learning_rate`.
+        precision: What the features are computed in: one of `PRECISIONS`.
+            Weights, statistics, logits and losses are float32 in any case.
+        remat: Whether blocks are computed again for their gradients instead
+            of kept in memory (`isl.training.recomputation`).
+        accumulation_steps: Parts into which the batch of a step is split;
+            memory is needed for one. Unless frozen, the batch normalisation
+            uses the statistics of the part.
+        activation_histograms: Whether TensorBoard shows the activations of
+            each tower, on one validation patch.
     """
 
-    architecture: Architecture
+    architecture: Network
     output_size: int
     batch_size: int
     num_steps: int
@@ -94,8 +115,11 @@ class TrainConfig:
     initialise_head_biases: bool = False
     num_validation_crops: int = 8
     num_z: int | None = None
+    z_alignment: str = "spread"
     labels: tuple[str, ...] | None = None
     train_split: str = "train"
+    balance_data_sets: bool = False
+    train_share: float = 1.0
     validation_split: str = "validation"
     seed: int = 0
     max_minutes: float | None = None
@@ -103,11 +127,15 @@ class TrainConfig:
     init_from: str | None = None
     freeze_body: bool = False
     body_learning_rate: float | None = None
+    precision: str = "float32"
+    remat: bool = False
+    accumulation_steps: int = 1
+    activation_histograms: bool = True
 
     @property
     def input_size(self) -> int:
         """Rows and columns of a patch, pixels."""
-        return self.output_size + 2 * self.architecture.margin
+        return self.output_size + 2 * self.architecture.training_margin
 
     def check(self) -> None:
         """Raises InputError if a value cannot be used."""
@@ -117,13 +145,23 @@ class TrainConfig:
                 f"multiple of {self.architecture.grid}. Received: "
                 f"{self.output_size}"
             )
-        for name, choices in (("schedule", SCHEDULES), ("loss", PIXEL_LOSSES)):
+        for name, choices in (
+            ("schedule", SCHEDULES),
+            ("loss", PIXEL_LOSSES),
+            ("z_alignment", Z_ALIGNMENTS),
+            ("precision", PRECISIONS),
+        ):
             if getattr(self, name) not in choices:
                 raise InputError(
                     f"{name} must be one of {', '.join(choices)}. "
                     f"Received: {getattr(self, name)}"
                 )
-        for name in ("batch_size", "num_steps", "steps_per_epoch"):
+        for name in (
+            "batch_size",
+            "num_steps",
+            "steps_per_epoch",
+            "accumulation_steps",
+        ):
             if getattr(self, name) < 1:
                 raise InputError(
                     f"{name} must be at least 1. Received: "
@@ -135,6 +173,11 @@ class TrainConfig:
                     f"{name} must lie between 0 and 1. Received: "
                     f"{getattr(self, name)}"
                 )
+        if not 0 < self.train_share <= 1:
+            raise InputError(
+                f"train_share must be above 0 and at most 1. Received: "
+                f"{self.train_share}"
+            )
         for name in _NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise InputError(
@@ -157,7 +200,23 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} must be positive. Received: {value}")
+        self._check_heads()
         self._check_transfer()
+        self._check_memory()
+
+    def _check_heads(self) -> None:
+        is_regression = self.loss == REGRESSION_LOSS
+        if is_regression != (self.architecture.num_bins is None):
+            raise InputError(
+                f"loss must be {REGRESSION_LOSS} for a network without "
+                f"intensity bins, and another one for a network with them. "
+                f"Received: {self.loss}"
+            )
+        if is_regression and self.fit_temperature:
+            raise InputError(
+                f"fit_temperature must be off with {REGRESSION_LOSS}: there "
+                f"is no distribution. Received: {self.fit_temperature}"
+            )
 
     def _check_transfer(self) -> None:
         if self.freeze_body and self.body_learning_rate is not None:
@@ -171,6 +230,18 @@ class TrainConfig:
                     f"{name} must come with init_from, which has a body to "
                     f"start from. Received: {getattr(self, name)}"
                 )
+
+    def _check_memory(self) -> None:
+        if self.batch_size % self.accumulation_steps:
+            raise InputError(
+                f"accumulation_steps must divide batch_size "
+                f"({self.batch_size}). Received: {self.accumulation_steps}"
+            )
+        if self.remat and not isinstance(self.architecture, Architecture):
+            raise InputError(
+                "remat must be off for a network without residual blocks. "
+                "Received: True"
+            )
 
     @property
     def intensity_changes(self) -> IntensityChanges:
@@ -205,53 +276,33 @@ class TrainConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
         """Inverse of `to_dict`."""
         values = dict(values)
-        values["architecture"] = Architecture.from_dict(values["architecture"])
+        values["architecture"] = network_from_dict(values["architecture"])
         if values["labels"] is not None:
             values["labels"] = tuple(values["labels"])
         return cls(**values)
 
 
-# The original's settings (isl/launch.py): batches of 16 patches of 250 x 250,
-# Adam at 1e-4, heads for the input planes too, 984,658 steps of the published
-# checkpoint. Its patches are 4 neighbours from each of several 520 x 520
-# crops; ours are drawn one by one (BUILD_NOTES D8).
-PAPER = TrainConfig(
-    architecture=CONCORDANCE,
-    output_size=8,
-    batch_size=16,
-    num_steps=984_658,
-    steps_per_epoch=1000,
-    learning_rate=1e-4,
-    include_autoencoding=True,
-)
+def with_network(config: TrainConfig, network: Network) -> TrainConfig:
+    """Returns the same run of another network.
 
-# For two CPU cores and about an hour (BUILD_NOTES D20).
-FAST = TrainConfig(
-    architecture=NARROW,
-    output_size=72,
-    batch_size=4,
-    num_steps=900,
-    steps_per_epoch=50,
-    learning_rate=3e-3,
-    schedule="cosine",
-    warmup_steps=50,
-    momentum=0.97,
-    frozen_norm_share=0.2,
-    recalibration_batches=8,
-    initialise_head_biases=True,
-)
+    Patches become as large as the network allows, at most as they were, and
+    its heads those that the loss takes.
+    """
+    output_size = fit_output_size(network, config.output_size)
+    config = dataclasses.replace(
+        config, architecture=network, output_size=output_size
+    )
+    return with_loss(config, config.loss)
 
-# Two small towers, for tests and the demo: minutes on two CPU cores.
-TINY_PRESET = TrainConfig(
-    architecture=TINY,
-    output_size=72,
-    batch_size=4,
-    num_steps=400,
-    steps_per_epoch=50,
-    learning_rate=3e-3,
-    schedule="cosine",
-    momentum=0.97,
-    initialise_head_biases=True,
-)
 
-PRESETS = {"paper": PAPER, "fast": FAST, "tiny": TINY_PRESET}
+def with_loss(config: TrainConfig, loss: str) -> TrainConfig:
+    """Returns the same run with another loss, and the heads that it takes.
+
+    Args:
+        config: The run.
+        loss: `REGRESSION_LOSS` for heads that predict the intensity itself,
+            another one for heads of 256 intensity bins.
+    """
+    num_bins = None if loss == REGRESSION_LOSS else NUM_BINS
+    network = dataclasses.replace(config.architecture, num_bins=num_bins)
+    return dataclasses.replace(config, loss=loss, architecture=network)

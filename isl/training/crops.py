@@ -13,7 +13,7 @@ import numpy as np
 
 from isl.errors import InputError
 from isl.evaluation.scoring import true_bins
-from isl.images import Well, choose_planes
+from isl.images import Well, align_planes, fill_absent, plane_presence
 from isl.network.model import autoencoding_head_name
 from isl.training.augmentation import IntensityChanges, shift_focus
 
@@ -46,10 +46,12 @@ class Crop:
 
     Attributes:
         planes: uint16, [row, column, z], label region plus margin.
+        presence: 1 where a plane exists, 0 where not, float32, [z].
         labels: Label to uint16, [row, column]; missing labels are absent.
     """
 
     planes: np.ndarray
+    presence: np.ndarray
     labels: dict[str, np.ndarray]
 
 
@@ -68,6 +70,7 @@ class CropSampler:
         changes: How their intensities change, on the device; None: batches
             hold no changes.
         focus_shift: Largest shift along z, planes.
+        z_alignment: How a stack with another number of planes feeds a patch.
     """
 
     sources: tuple[CropSource, ...]
@@ -79,6 +82,7 @@ class CropSampler:
     augment: bool = True
     changes: IntensityChanges | None = None
     focus_shift: int = 0
+    z_alignment: str = "spread"
 
     def check(self) -> None:
         """Raises InputError if a patch cannot be drawn somewhere."""
@@ -138,27 +142,34 @@ class CropSampler:
                 source.columns.start, source.columns.stop - size, endpoint=True
             )
         )
-        crop = self.read(source.well, row, column)
         if not self.augment:
-            return crop
+            return self.read(source.well, row, column)
         turns = int(generator.integers(4))
         flip = bool(generator.integers(2))
-        planes = crop.planes
+        shift = 0
         if self.focus_shift:
             shift = generator.integers(
                 -self.focus_shift, self.focus_shift, endpoint=True
             )
-            planes = shift_focus(planes, int(shift))
+        crop = self.read(source.well, row, column, int(shift))
         return Crop(
-            turn_and_flip(planes, turns, flip),
+            turn_and_flip(crop.planes, turns, flip),
+            crop.presence,
             {
                 label: turn_and_flip(image, turns, flip)
                 for label, image in crop.labels.items()
             },
         )
 
-    def read(self, well: Well, row: int, column: int) -> Crop:
-        """Reads the patch whose labels begin at (row, column)."""
+    def read(self, well: Well, row: int, column: int, shift: int = 0) -> Crop:
+        """Reads the patch whose labels begin at (row, column).
+
+        Args:
+            well: The well.
+            row: First row of the labels.
+            column: First column of the labels.
+            shift: Of the stack along z, planes.
+        """
         size = self.output_size
         planes = well.read_planes_padded(
             row - self.margin,
@@ -166,8 +177,10 @@ class CropSampler:
             size + 2 * self.margin,
             size + 2 * self.margin,
         )
-        if well.num_z != self.num_z:
-            planes = planes[..., choose_planes(well.num_z, self.num_z)]
+        planes = shift_focus(planes, shift)
+        chosen = align_planes(well.num_z, self.num_z, self.z_alignment)
+        if chosen != tuple(range(well.num_z)):
+            planes = planes[..., fill_absent(chosen)]
         labels = {
             label: well.read_label(
                 label, slice(row, row + size), slice(column, column + size)
@@ -175,12 +188,12 @@ class CropSampler:
             for label in self.labels
             if label in well.labels
         }
-        return Crop(planes, labels)
+        return Crop(planes, plane_presence(chosen), labels)
 
     def collate(self, crops: Sequence[Crop]) -> Batch:
         """Joins patches into a batch; see `batch`."""
         planes = np.stack([crop.planes for crop in crops])
-        presence = np.ones((len(crops), self.num_z), np.float32)
+        presence = np.stack([crop.presence for crop in crops])
         missing = np.zeros((self.output_size, self.output_size), np.uint16)
         targets, weights = {}, {}
         for label in self.labels:

@@ -1,12 +1,14 @@
 """Opens the wells of a run and decides what the configuration left open."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isl.errors import InputError
-from isl.images import open_wells
+from isl.images import align_planes, describe_planes, open_wells
+from isl.network.networks import fit_output_size
 from isl.specs import DatasetSpec, list_splits
 from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, CropSource
@@ -65,11 +67,19 @@ def _open_sampler(
     splits: Sequence[str],
     augment: bool,
 ) -> CropSampler:
-    sources = []
+    parts = []  # Of each data set.
     for spec, split in zip(specs, splits, strict=True):
+        parts.append([])
         for well_spec, well in open_wells(spec, image_root, split):
             rows, columns = well_spec.splits[split].resolve(well.shape)
-            sources.append(CropSource(well, rows, columns))
+            if augment:
+                rows, columns = take_share(rows, columns, config.train_share)
+            parts[-1].append(CropSource(well, rows, columns))
+    if config.balance_data_sets:
+        # A source that stands there twice is drawn twice as often.
+        count = math.lcm(*map(len, parts))
+        parts = [count // len(part) * part for part in parts]
+    sources = [source for part in parts for source in part]
     output_size = config.output_size
     if not augment:
         output_size = min(output_size, _largest_patch(config, sources))
@@ -78,11 +88,16 @@ def _open_sampler(
         labels=config.labels,
         num_z=config.num_z,
         output_size=output_size,
-        margin=config.architecture.margin,
+        margin=(
+            config.architecture.training_margin
+            if augment
+            else config.architecture.margin
+        ),
         include_autoencoding=config.include_autoencoding,
         augment=augment,
         changes=config.intensity_changes if augment else None,
         focus_shift=config.focus_shift if augment else 0,
+        z_alignment=config.z_alignment,
     )
     sampler.check()
     return sampler
@@ -97,8 +112,26 @@ def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
         min(s.rows.stop - s.rows.start, s.columns.stop - s.columns.start)
         for s in sources
     )
-    smallest, grid = config.architecture.output_size, config.architecture.grid
-    return max(smallest, room - (room - smallest) % grid)
+    return fit_output_size(config.architecture, room)
+
+
+def take_share(
+    rows: slice, columns: slice, share: float
+) -> tuple[slice, slice]:
+    """Returns the first part of a region, cut across its longer side.
+
+    Args:
+        rows: Rows of the region.
+        columns: Columns of the region.
+        share: Of its pixels, above 0 and at most 1; at least one row or
+            column is left.
+    """
+    num_rows, num_columns = rows.stop - rows.start, columns.stop - columns.start
+    if num_columns >= num_rows:
+        kept = max(1, round(share * num_columns))
+        return rows, slice(columns.start, columns.start + kept)
+    kept = max(1, round(share * num_rows))
+    return slice(rows.start, rows.start + kept), columns
 
 
 def open_training_sampler(
@@ -137,3 +170,24 @@ def open_validation_sampler(
         for spec in specs
     ]
     return _open_sampler(config, specs, image_root, splits, augment=False)
+
+
+def describe_stacks(config: TrainConfig, sampler: CropSampler) -> list[str]:
+    """Says which planes feed the network where a well has other ones.
+
+    Args:
+        config: From `resolve`.
+        sampler: From `open_training_sampler`.
+
+    Returns:
+        A line for each well with another number of planes.
+    """
+    lines = []
+    for well in (source.well for source in sampler.sources):
+        if well.num_z != config.num_z:
+            planes = align_planes(well.num_z, config.num_z, config.z_alignment)
+            lines.append(
+                f"well {well.name}: planes {describe_planes(planes)} of 0 to "
+                f"{well.num_z - 1}"
+            )
+    return list(dict.fromkeys(lines))

@@ -9,12 +9,16 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
 
+from isl.evaluation.distributions import DistributionScores
+from isl.evaluation.scoring import LabelScores
 from isl.files import write_text
 from isl.training.validation import Validation
 
@@ -30,6 +34,9 @@ RUN_COLUMNS = (
 )
 LOG_METRICS = ("nll", "pearson", "bin_accuracy")
 """Metrics of the validation in the log; TensorBoard has all."""
+
+DrawCalibration = Callable[[DistributionScores, str], bytes]
+"""Draws under a title whether distributions are right; returns a PNG file."""
 
 
 class Log:
@@ -96,12 +103,33 @@ class Monitor:
             if value is not None:
                 self._writer.add_scalar(name, value, step)
 
-    def write_panels(self, panels: Mapping[str, np.ndarray], step: int) -> None:
-        """Shows error panels, float32 in [0, 1], [row, column, 3]."""
-        for label, panel in panels.items():
-            self._writer.add_image(
-                f"validation/{label}", panel, step, dataformats="HWC"
-            )
+    def write_hyper_parameters(
+        self, values: Mapping[str, Any], metrics: Iterable[str]
+    ) -> None:
+        """Enters the run into the table of hyper-parameters.
+
+        Args:
+            values: Name to number, boolean or text.
+            metrics: Names of the curves whose last points stand beside them.
+        """
+        for summary in hparams(dict(values), dict.fromkeys(metrics, 0.0))[:2]:
+            self._writer.file_writer.add_summary(summary)
+
+    def write_end(self) -> None:
+        """Marks the run as finished in the table of hyper-parameters."""
+        self._writer.file_writer.add_summary(hparams({}, {})[2])
+
+    def write_images(self, images: Mapping[str, np.ndarray], step: int) -> None:
+        """Shows colours in [0, 1] or uint8, [row, column, 3]."""
+        for name, image in images.items():
+            self._writer.add_image(name, image, step, dataformats="HWC")
+
+    def write_histograms(
+        self, histograms: Mapping[str, np.ndarray], step: int
+    ) -> None:
+        """Shows how values are distributed; arrays of any shape."""
+        for name, values in histograms.items():
+            self._writer.add_histogram(name, values, step)
 
     def close(self) -> None:
         """Writes what is left and closes the file."""
@@ -121,6 +149,7 @@ class RunRecord:
         heads: Sequence[str],
         labels: Sequence[str],
         step: int,
+        draw_calibration: DrawCalibration | None = None,
     ):
         """Opens the record; what a stopped run wrote after `step` is dropped.
 
@@ -129,9 +158,13 @@ class RunRecord:
             heads: Heads with a loss.
             labels: Labels that are validated.
             step: Steps done.
+            draw_calibration: Draws the calibration of a label; None: it is
+                not shown.
         """
         workdir = pathlib.Path(workdir)
         self._heads = list(heads)
+        self._labels = list(labels)
+        self._draw_calibration = draw_calibration
         columns = [*RUN_COLUMNS, "loss", *(f"{h}_loss" for h in heads)]
         for label in labels:
             columns += [f"validation_{label}_{m}" for m in LOG_METRICS]
@@ -139,15 +172,28 @@ class RunRecord:
         self._log.forget_after(step)
         self._monitor = Monitor(workdir / TENSORBOARD_FOLDER, step)
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Shows the configuration as text in TensorBoard."""
-        self._monitor.write_config(config)
+    def write_start(self, run: Mapping[str, Any]) -> None:
+        """Shows in TensorBoard how the run was started.
+
+        Args:
+            run: All of it; `config` is `TrainConfig.to_dict`.
+        """
+        self._monitor.write_config(run)
+        metrics = [
+            f"validation/{label}/{metric}"
+            for label in self._labels
+            for metric in LabelScores().metrics()
+        ]
+        self._monitor.write_hyper_parameters(
+            hyper_parameters(run["config"]), ["train/loss", *metrics]
+        )
 
     def write_epoch(
         self,
         state: Mapping[str, float],
         losses: Mapping[str, float],
         validation: Validation,
+        kernels: Mapping[str, np.ndarray],
     ) -> None:
         """Writes a row of the log and the events of an epoch.
 
@@ -155,6 +201,7 @@ class RunRecord:
             state: Values of `RUN_COLUMNS`.
             losses: Mean losses of the epoch, as Keras names them.
             validation: Scores of the validation patches.
+            kernels: Part of the network to its weights, [weight].
         """
         row = {**state, "loss": losses["loss"]}
         for head in self._heads:
@@ -168,10 +215,56 @@ class RunRecord:
                 scalars[f"validation/{label}/{metric}"] = value
                 row[f"validation_{label}_{metric}"] = value
         self._log.append(row)
-        self._monitor.write_scalars(scalars, int(state["step"]))
-        self._monitor.write_panels(validation.panels, int(state["step"]))
+        step = int(state["step"])
+        self._monitor.write_scalars(scalars, step)
+        self._monitor.write_images(self._images(validation), step)
+        for kind, parts in (
+            ("weights", kernels),
+            ("activations", validation.activations),
+        ):
+            self._monitor.write_histograms(
+                {f"{kind}/{part}": values for part, values in parts.items()},
+                step,
+            )
         self._monitor.flush()
+
+    def _images(self, validation: Validation) -> dict[str, np.ndarray]:
+        images = {
+            f"validation/{label}": panel
+            for label, panel in validation.panels.items()
+        }
+        if self._draw_calibration is not None:
+            for label, scores in validation.distributions.items():
+                png = self._draw_calibration(scores, label)
+                with Image.open(io.BytesIO(png)) as picture:
+                    images[f"calibration/{label}"] = np.asarray(
+                        picture.convert("RGB")
+                    )
+        return images
+
+    def write_end(self) -> None:
+        """Marks the run as finished."""
+        self._monitor.write_end()
 
     def close(self) -> None:
         """Closes the event file."""
         self._monitor.close()
+
+
+def hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that a table of runs can compare.
+
+    Args:
+        config: From `TrainConfig.to_dict`.
+
+    Returns:
+        Name to number, boolean or text; those of the network begin with
+        `architecture.`; settings that are None are left out.
+    """
+    named = {f"architecture.{k}": v for k, v in config["architecture"].items()}
+    values = {
+        name: value
+        for name, value in {**config, **named}.items()
+        if isinstance(value, bool | int | float | str)
+    }
+    return {**values, "labels": ", ".join(config["labels"])}

@@ -14,6 +14,8 @@ import numpy as np
 from keras import layers, ops
 
 from isl.network.model import with_raw_input
+from isl.training.config import TrainConfig
+from isl.training.crops import RECALIBRATION_STREAM, CropSampler
 
 
 class Recalibrator:
@@ -65,6 +67,23 @@ class Recalibrator:
             [_as_float64(norm.moving_mean) for norm in self._norms],
             [_as_float64(norm.moving_variance) for norm in self._norms],
         )
+
+
+def iter_recalibration_inputs(
+    sampler: CropSampler, config: TrainConfig
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the same training patches each time, so that epochs compare.
+
+    Args:
+        sampler: Draws patches of the training split.
+        config: The run.
+    """
+    for index in range(config.recalibration_batches):
+        inputs, _, _ = sampler.batch(
+            config.seed, RECALIBRATION_STREAM + index, config.batch_size
+        )
+        inputs.pop("changes", None)  # Statistics are those of prediction.
+        yield inputs
 
 
 def _as_float64(variable: keras.Variable) -> np.ndarray:

@@ -4,20 +4,23 @@ from collections.abc import Collection, Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="isl")
-class TwoRateAdam(keras.optimizers.Adam):
-    """Adam with a lower learning rate for some of the variables.
+class TrainingAdam(keras.optimizers.Adam):
+    """Adam with a lower rate for some variables, and averages of updates.
 
-    Gradients scaled by a factor would not do: Adam divides it out again.
+    Gradients scaled by a factor would not do for the former: Adam divides it
+    out again. The average of the weights (`use_ema`) counts each update once;
+    that of Keras counts the weights as often as gradients are accumulated.
     """
 
     def __init__(
         self,
         learning_rate: float,
-        slow_paths: Collection[str],
-        slow_factor: float,
+        slow_paths: Collection[str] = (),
+        slow_factor: float = 1.0,
         **kwargs,
     ):
         """Slows down some variables.
@@ -44,7 +47,28 @@ class TwoRateAdam(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate) -> None:
         """Updates one variable."""
         factor = self._factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
+        if factor != 1.0:
+            learning_rate = learning_rate * factor
+        super().update_step(gradient, variable, learning_rate)
+
+    def _update_model_variables_moving_average(
+        self, trainable_variables
+    ) -> None:
+        if not self.gradient_accumulation_steps:
+            super()._update_model_variables_moving_average(trainable_variables)
+            return
+        is_update = (
+            self._iterations + 1
+        ) % self.gradient_accumulation_steps == 0
+        # The first weights are taken as they are, and nothing between updates.
+        momentum = ops.where(self.iterations == 0, 0.0, self.ema_momentum)
+        momentum = ops.where(is_update, momentum, 1.0)
+        for variable, average in zip(
+            trainable_variables,
+            self._model_variables_moving_average,
+            strict=True,
+        ):
+            average.assign(momentum * average + (1.0 - momentum) * variable)
 
     def get_config(self):
         """Returns the arguments of the constructor."""

@@ -1,18 +1,22 @@
 """What a run starts from: weights, optimizer, the compiled network."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 
+from isl.network.intensity_bins import NUM_BINS
 from isl.network.losses import MaskedLoss, head_weights
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
 from isl.network.transfer import Transfer, restore_from
+from isl.network.unet_body import for_training
 from isl.training.augmentation import with_changes
 from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, target_histograms
-from isl.training.optimizer import TwoRateAdam, create_variables
+from isl.training.optimizer import TrainingAdam, create_variables
+from isl.training.recomputation import with_recomputed_blocks
 
 
 def initialise_head_biases(
@@ -25,13 +29,17 @@ def initialise_head_biases(
 
     Args:
         model: From `isl.network.model.build_model`.
-        histograms: Head to counts, [bin]. One is added to each bin.
+        histograms: Head to counts, [bin]. One is added to each bin. A
+            regression head starts at their mean.
     """
     for head, counts in histograms.items():
         frequencies = (counts + 1) / (counts.sum() + counts.size)
-        model.get_layer(head).bias.assign(
-            np.log(frequencies).astype(np.float32)
-        )
+        bias = model.get_layer(head).bias
+        if bias.shape[0] == 1:
+            values = frequencies @ np.arange(NUM_BINS)[:, None] / (NUM_BINS - 1)
+        else:
+            values = np.log(frequencies)
+        bias.assign(values.astype(np.float32))
 
 
 def start_weights(
@@ -84,23 +92,36 @@ def build_optimizer(
         model: The network.
         transfer: From `start_weights`.
     """
-    averaging = (
-        {"use_ema": True, "ema_momentum": config.averaging}
-        if config.averaging
-        else {}
-    )
-    if transfer is None or config.body_learning_rate is None:
-        return keras.optimizers.Adam(config.learning_rate, **averaging)
-    return TwoRateAdam(
-        config.learning_rate,
-        slow_paths=[
+    options = {}
+    if config.averaging:
+        options.update(use_ema=True, ema_momentum=config.averaging)
+    if config.accumulation_steps > 1:
+        options["gradient_accumulation_steps"] = config.accumulation_steps
+    if transfer is not None and config.body_learning_rate is not None:
+        options["slow_factor"] = (
+            config.body_learning_rate / config.learning_rate
+        )
+        options["slow_paths"] = [
             variable.path
             for name in transfer.restored_body
             for variable in model.get_layer(name).trainable_variables
-        ],
-        slow_factor=config.body_learning_rate / config.learning_rate,
-        **averaging,
-    )
+        ]
+    return TrainingAdam(config.learning_rate, **options)
+
+
+@contextlib.contextmanager
+def precision_scope(precision: str) -> Iterator[None]:
+    """Layers made in this context compute in a precision.
+
+    Args:
+        precision: Name of a Keras dtype policy.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def compile_for_training(
@@ -114,7 +135,7 @@ def compile_for_training(
 
     Args:
         model: From `isl.network.model.build_model`.
-        config: The run; `loss` and `intensity_changes` decide.
+        config: The run; `loss`, `intensity_changes` and `remat` decide.
         labels: Which heads are labels; the others predict input planes.
         optimizer: Shared by all that is compiled from one network.
         training: See `isl.network.model.with_raw_input`.
@@ -124,7 +145,10 @@ def compile_for_training(
     """
     heads = tuple(model.output)
     others = [head for head in heads if head not in labels]
-    trained = with_raw_input(model, heads, training)
+    network = for_training(model)
+    if config.remat:
+        network = with_recomputed_blocks(network, config.architecture)
+    trained = with_raw_input(network, heads, training)
     if config.intensity_changes:
         trained = with_changes(trained)
     trained.compile(

@@ -7,53 +7,58 @@ step only, so a run that was killed ends with the same weights as one that was
 not (except under `max_minutes`, where the schedule follows the clock).
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
-import h5py
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from isl.errors import InputError
-from isl.files import atomic_path, read_json, write_json
-from isl.images import choose_planes
 from isl.network.model_folder import ModelDescription, save_model
-from isl.provenance import provenance
 from isl.specs import DatasetSpec
-from isl.training.averaging import averaged_weights
+from isl.training.checkpoint import (
+    check_settings,
+    describe_run,
+    keep_first_run,
+    load_checkpoint,
+    save_checkpoint,
+)
 from isl.training.config import TrainConfig
-from isl.training.crops import RECALIBRATION_STREAM, iter_ahead
+from isl.training.crops import Batch, iter_ahead
 from isl.training.data import (
+    describe_stacks,
     label_normalization,
     open_training_sampler,
     open_validation_sampler,
     resolve,
 )
-from isl.training.monitoring import RunRecord
-from isl.training.normalization import Recalibrator
-from isl.training.start import (
-    build_optimizer,
-    compile_for_training,
-    start_weights,
-)
-from isl.training.validation import Validator
+from isl.training.distribution import Distribution, OneDevice
+from isl.training.histograms import ActivationProbe, kernels_by_part
+from isl.training.learner import Learner
+from isl.training.monitoring import DrawCalibration, RunRecord
+from isl.training.normalization import iter_recalibration_inputs
+from isl.training.start import precision_scope, start_weights
+from isl.training.validation import Validation, Validator
 
-CONFIG_FILE = "config.json"
 MODEL_FOLDER = "model"
-CHECKPOINT_FILE = "checkpoint.weights.h5"
-
-# A run may be resumed with another value of these.
-_BUDGET = ("num_steps", "max_minutes", "frozen_norm_share")
 
 
 class Trainer:
-    """A run: its data, its network and its folder."""
+    """A run: its data, its network and its folder.
+
+    Attributes:
+        config: How it is trained, with all that the data decide.
+        workdir: Its folder.
+        model: The network.
+        transfer: What was taken over from another network; None without one.
+        learner: Does the steps.
+        minutes: Spent on training so far.
+    """
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Trainer:
         specs: Sequence[DatasetSpec],
         image_root: str | os.PathLike,
         workdir: str | os.PathLike,
+        distribution: Distribution | None = None,
     ):
         """Opens the data, builds the network, resumes if there is a run.
 
@@ -69,6 +75,7 @@ class Trainer:
             specs: Data sets; wells of all of them are mixed.
             image_root: Folder that the paths of the specs are relative to.
             workdir: Folder of the run.
+            distribution: How steps are shared between devices; None: on one.
 
         Raises:
             InputError: If the data or the configuration cannot be used, or
@@ -76,11 +83,13 @@ class Trainer:
         """
         self.config = resolve(config, specs)
         self.workdir = pathlib.Path(workdir)
+        self._distribution = distribution or OneDevice()
+        self._distribution.check(self.config)
         self._sampler = open_training_sampler(self.config, specs, image_root)
         validation_sampler = open_validation_sampler(
             self.config, specs, image_root
         )
-        self._check_workdir()
+        check_settings(self.workdir, self.config)
         keras.utils.set_random_seed(self.config.seed)
         self._description = ModelDescription(
             architecture=self.config.architecture,
@@ -88,57 +97,43 @@ class Trainer:
             labels=self.config.labels,
             include_autoencoding=self.config.include_autoencoding,
             momentum=self.config.momentum,
+            z_alignment=self.config.z_alignment,
             normalization=label_normalization(specs, self.config.labels),
         )
-        self.model = self._description.build()
-        self._heads = list(self.model.output)
+        with self._distribution.scope():
+            with precision_scope(self.config.precision):
+                self.model = self._description.build()
         self.transfer = start_weights(
             self.config, self.model, self._description, self._sampler
         )
-        self._trained = self._compile(
-            build_optimizer(self.config, self.model, self.transfer)
+        self.learner = Learner(
+            self.config, self.model, self.transfer, self._distribution
         )
-        self._frozen = None
-        if self.config.frozen_norm_share:  # Shares weights and optimizer.
-            self._frozen = self._compile(
-                self._trained.optimizer, training=False
-            )
-        self._recalibrator = None
-        if self.config.recalibration_batches:
-            self._recalibrator = Recalibrator(self.model)
-        self.minutes = 0.0
-        if self._checkpoint.is_file():
-            self._load_checkpoint()
-        self.run = {
-            "config": self.config.to_dict(),
-            "specs": [spec.to_dict() for spec in specs],
-            "image_root": str(image_root),
-            "backend": keras.backend.backend(),
-            "initialised_from": self.transfer
-            and dataclasses.asdict(self.transfer),
-            **provenance(),
-        }
-        if not self._config_file.is_file():
-            write_json(self._config_file, self.run)
+        self.minutes = load_checkpoint(self.workdir, self.learner.trained)
+        self.run = describe_run(
+            self.config,
+            specs,
+            image_root,
+            self._distribution.num_devices,
+            self.transfer,
+        )
+        if self._distribution.is_chief:
+            keep_first_run(self.workdir, self.run)
+        probe = None
+        if self.config.activation_histograms:
+            probe = ActivationProbe(self.model)
         self._validator = Validator(
             self.model,
             validation_sampler,
             self.config.seed,
             self.config.num_validation_crops,
+            probe=probe,
         )
 
     @property
     def step(self) -> int:
         """Steps done."""
-        return int(self._trained.optimizer.iterations.numpy())
-
-    @property
-    def _checkpoint(self) -> pathlib.Path:
-        return self.workdir / CHECKPOINT_FILE
-
-    @property
-    def _config_file(self) -> pathlib.Path:
-        return self.workdir / CONFIG_FILE
+        return self.learner.step
 
     def describe(self) -> list[str]:
         """Says what was decided without being asked for, a line each.
@@ -147,54 +142,7 @@ class Trainer:
         network where a well has another number of them.
         """
         lines = [] if self.transfer is None else self.transfer.lines()
-        for well in (source.well for source in self._sampler.sources):
-            if well.num_z != self.config.num_z:
-                planes = choose_planes(well.num_z, self.config.num_z)
-                lines.append(
-                    f"well {well.name}: planes {','.join(map(str, planes))} "
-                    f"of 0 to {well.num_z - 1}"
-                )
-        return list(dict.fromkeys(lines))
-
-    def _check_workdir(self) -> None:
-        path = self._config_file
-        if not path.is_file():
-            return
-        stored = read_json(path)
-        config = self.config.to_dict()
-        for name, value in _without_budget(config).items():
-            if stored["config"].get(name) != _as_json(value):
-                raise InputError(
-                    f"{path}: workdir holds a run with another {name} "
-                    f"({stored['config'].get(name)}); choose a new workdir or "
-                    f"the same settings. Received: {value}"
-                )
-
-    def _compile(
-        self, optimizer: keras.Optimizer, training: bool | None = None
-    ) -> keras.Model:
-        return compile_for_training(
-            self.model, self.config, self.config.labels, optimizer, training
-        )
-
-    def _save_checkpoint(self) -> None:
-        # One file, replaced in one move: a kill leaves the old or the new.
-        with atomic_path(self._checkpoint) as temporary:
-            self._trained.save_weights(temporary)
-            with h5py.File(temporary, "a") as file:
-                file.attrs["minutes"] = self.minutes
-
-    def _load_checkpoint(self) -> None:
-        try:
-            self._trained.load_weights(self._checkpoint)
-            with h5py.File(self._checkpoint) as file:
-                self.minutes = float(file.attrs["minutes"])
-        except (KeyError, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{self._checkpoint}: must be a checkpoint of this run. "
-                f"Received: {reason}"
-            ) from error
+        return [*lines, *describe_stacks(self.config, self._sampler)]
 
     def _progress(self) -> float:
         """Share of the run that is over, in [0, 1]."""
@@ -203,16 +151,31 @@ class Trainer:
             share = max(share, self.minutes / self.config.max_minutes)
         return min(share, 1.0)
 
-    def train(self, show_progress: bool = False) -> None:
+    def train(
+        self,
+        show_progress: bool = False,
+        draw_calibration: DrawCalibration | None = None,
+        after_epoch: Callable[[int, Validation], None] | None = None,
+    ) -> None:
         """Trains until the steps or the minutes are used up.
 
         Args:
             show_progress: Shows a progress bar on standard error.
+            draw_calibration: Draws calibration for TensorBoard.
+            after_epoch: Told the steps done and the scores of the validation
+                patches when an epoch has been saved; what it raises ends the
+                run.
         """
-        record = RunRecord(
-            self.workdir, self._heads, self.config.labels, self.step
-        )
-        record.write_config(self.run)
+        record = None
+        if self._distribution.is_chief:
+            record = RunRecord(
+                self.workdir,
+                list(self.model.output),
+                self.config.labels,
+                self.step,
+                draw_calibration,
+            )
+            record.write_start(self.run)
         bar = tqdm(
             total=self.config.num_steps,
             initial=self.step,
@@ -222,10 +185,15 @@ class Trainer:
         )
         try:
             while self._progress() < 1.0:
-                self._train_epoch(bar, record)
+                validation = self._train_epoch(bar, record)
+                if after_epoch is not None:
+                    after_epoch(self.step, validation)
+            if record is not None:
+                record.write_end()
         finally:
             bar.close()
-            record.close()
+            if record is not None:
+                record.close()
         # Statistics of unaveraged weights are already those of the end.
         with self._judged(recalibrate=self.config.averaging > 0):
             self._finish()
@@ -238,21 +206,20 @@ class Trainer:
             )
         self._save_model()
 
-    def _train_epoch(self, bar: tqdm, record: RunRecord) -> None:
+    def _train_epoch(self, bar: tqdm, record: RunRecord | None) -> Validation:
         started = time.monotonic()
         first = self.step
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
         progress = self._progress()
         rate = self.config.learning_rate_at(first, progress)
-        self._trained.optimizer.learning_rate = rate
         is_frozen = self.config.is_norm_frozen_at(progress)
-        trained = self._frozen if is_frozen else self._trained
-        trained.reset_metrics()
-        for batch in iter_ahead(self._batch, range(first, first + count)):
-            losses = trained.train_on_batch(*batch, return_dict=True)
-            bar.update()
+        losses = self.learner.learn(
+            iter_ahead(self._batch, range(first, first + count)),
+            rate,
+            is_frozen,
+            after_step=bar.update,
+        )
         seconds = time.monotonic() - started
-        losses = {name: float(value) for name, value in losses.items()}
         if not np.isfinite(losses["loss"]):
             raise InputError(
                 f"learning_rate must be small enough to train with: the loss "
@@ -263,50 +230,47 @@ class Trainer:
             validation = self._validator.run()
             self.minutes += (time.monotonic() - started) / 60
             self._save_model()
+        state = {
+            "step": self.step,
+            "minutes": round(self.minutes, 3),
+            "learning_rate": rate,
+            "steps_per_second": count / seconds,
+            "labelled_pixels_per_second": count
+            * self.config.batch_size
+            * self.config.output_size**2
+            / seconds,
+        }
+        if record is not None:
+            self._write_epoch(record, state, losses, validation)
+        bar.set_postfix(loss=f"{losses['loss']:.3f}")
+        return validation
+
+    def _write_epoch(
+        self,
+        record: RunRecord,
+        state: dict[str, float],
+        losses: dict[str, float],
+        validation: Validation,
+    ) -> None:
         # A row without its checkpoint is dropped on resuming; a checkpoint
         # without its row would leave a gap. So the record goes first.
         record.write_epoch(
-            {
-                "step": self.step,
-                "minutes": round(self.minutes, 3),
-                "learning_rate": rate,
-                "steps_per_second": count / seconds,
-                "labelled_pixels_per_second": count
-                * self.config.batch_size
-                * self.config.output_size**2
-                / seconds,
-            },
-            losses,
-            validation,
+            state, losses, validation, kernels_by_part(self.model)
         )
-        self._save_checkpoint()
-        bar.set_postfix(loss=f"{losses['loss']:.3f}")
+        save_checkpoint(self.workdir, self.learner.trained, self.minutes)
 
-    @contextlib.contextmanager
-    def _judged(self, recalibrate: bool) -> Iterator[None]:
-        """Gives the network the weights and statistics it is judged with."""
-        with contextlib.ExitStack() as stack:
-            if self.config.averaging:
-                stack.enter_context(
-                    averaged_weights(self.model, self._trained.optimizer)
-                )
-            if recalibrate and self._recalibrator is not None:
-                self._recalibrator.run(self._recalibration_inputs())
-            yield
+    def _judged(self, recalibrate: bool) -> AbstractContextManager[None]:
+        inputs = iter_recalibration_inputs(self._sampler, self.config)
+        return self.learner.judged(inputs if recalibrate else None)
 
-    def _batch(self, step: int):
+    def _batch(self, step: int) -> Batch:
         return self._sampler.batch(
             self.config.seed, step, self.config.batch_size
         )
 
-    def _recalibration_inputs(self) -> Iterator[dict[str, np.ndarray]]:
-        """The same training patches each time, so that epochs compare."""
-        for index in range(self.config.recalibration_batches):
-            inputs, _, _ = self._batch(RECALIBRATION_STREAM + index)
-            inputs.pop("changes", None)  # Statistics are those of prediction.
-            yield inputs
-
     def _save_model(self) -> None:
+        if not self._distribution.is_chief:
+            return
         description = dataclasses.replace(
             self._description,
             provenance={
@@ -318,25 +282,12 @@ class Trainer:
         save_model(self.workdir / MODEL_FOLDER, self.model, description)
 
 
-def _without_budget(config: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if k not in _BUDGET}
-
-
-def _as_json(value: Any) -> Any:
-    """Returns the value as it comes back from JSON: tuples are lists."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_as_json(item) for item in value]
-    return value
-
-
 def train(
     config: TrainConfig,
     specs: Sequence[DatasetSpec],
     image_root: str | os.PathLike,
     workdir: str | os.PathLike,
-    show_progress: bool = False,
+    distribution: Distribution | None = None,
 ) -> Trainer:
     """Trains a network and writes `workdir`; resumes a run found there.
 
@@ -346,7 +297,7 @@ def train(
         image_root: Folder that the paths of the specs are relative to.
         workdir: Folder of the run: `config.json`, `log.csv`, `model/`,
             `tensorboard/` and the checkpoint to resume from.
-        show_progress: Shows a progress bar on standard error.
+        distribution: How steps are shared between devices; None: on one.
 
     Returns:
         The finished run.
@@ -355,6 +306,6 @@ def train(
         InputError: If the data or the configuration cannot be used, or the
             folder holds another run.
     """
-    trainer = Trainer(config, specs, image_root, workdir)
-    trainer.train(show_progress)
+    trainer = Trainer(config, specs, image_root, workdir, distribution)
+    trainer.train()
     return trainer

@@ -1,0 +1,119 @@
+r"""Draws a figure, as PNG and PDF, and prints the paths written.
+
+    python experiments/figures.py --figure=conditions --output_dir=figures \
+        --data_specs=data_specs/condition_a.json,data_specs/condition_b.json
+    python experiments/figures.py --figure=network --output_dir=figures
+    python experiments/figures.py --figure=result --output_dir=figures \
+        --model=runs/condition_b/model --image_root=../shared/data \
+        --data_specs=data_specs/condition_b_sample.json --split=test
+
+`network` draws --model or --architecture; `stack`, `error_panel`,
+`uncertainty` and `result` let --model predict the wells of a split;
+`reliability` reads --evaluation, `training` --workdirs; `z_planes`,
+`data_amount` and `multi_task` read --table, which `ablate.py` writes.
+"""
+
+import pathlib
+
+from absl import flags
+
+from isl.command_line import run
+from isl.errors import InputError
+from isl.evaluation.tables import read_details
+from isl.figures import comparison
+from isl.figures.conditions_table import conditions_table
+from isl.figures.drawing import save_figures
+from isl.figures.model_figures import KINDS, find_places, model_figures
+from isl.figures.network_diagram import model_diagram, network_diagram
+from isl.figures.reliability_figure import reliability_figures
+from isl.figures.training_curves import read_log, training_curves
+from isl.network.architecture import ARCHITECTURES
+from isl.network.model_folder import load_description
+from isl.specs import Region, load_dataset_spec
+
+_CURVES = {"z_planes": "num_z", "data_amount": "train_share"}
+_READING = ("reliability", "training", *_CURVES, "multi_task")
+_FIGURE = flags.DEFINE_enum(
+    "figure",
+    None,
+    ["conditions", "network", *KINDS, *_READING],
+    "What to draw.",
+    required=True,
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder to write into.", required=True
+)
+_MODEL = flags.DEFINE_string("model", None, "Model folder.")
+_ARCHITECTURE = flags.DEFINE_enum(
+    "architecture", "concordance", sorted(ARCHITECTURES), "The network."
+)
+_NUM_Z = flags.DEFINE_integer("num_z", 26, "Planes of --architecture.", 1)
+_DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data specs.")
+_IMAGE_ROOT = flags.DEFINE_string(
+    "image_root", None, "Folder that the paths of the specs are relative to."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split whose wells are drawn.")
+_REGION = flags.DEFINE_string(
+    "region", None, "Part of each well, as rows:columns, not that of the split."
+)
+_SIZE = flags.DEFINE_integer("size", 256, "Most rows and columns shown.", 1)
+_LABELS = flags.DEFINE_list("labels", None, "Labels. Default: all.")
+_WORKDIRS = flags.DEFINE_list("workdirs", None, "Folders of train.py.")
+_EVALUATION = flags.DEFINE_string("evaluation", None, "Folder of evaluate.py.")
+_TABLE = flags.DEFINE_string("table", None, "Table (CSV) of ablate.py.")
+_METRIC = flags.DEFINE_string("metric", "pearson", "Metric of the table.")
+
+
+def _need(holder):
+    """Returns the value of a flag that this figure cannot do without."""
+    if not holder.value:
+        raise InputError(
+            f"--{holder.name} must be given with --figure={_FIGURE.value}. "
+            f"Received: {holder.value}"
+        )
+    return holder.value
+
+
+def _specs():
+    return [load_dataset_spec(path) for path in _need(_DATA_SPECS)]
+
+
+def _network():
+    if _MODEL.value:
+        return model_diagram(load_description(_MODEL.value), _MODEL.value)
+    name = _ARCHITECTURE.value
+    labels = _LABELS.value or ["each label"]
+    return network_diagram(ARCHITECTURES[name], _NUM_Z.value, labels, 0, name)
+
+
+def _figures():
+    name = _FIGURE.value
+    if name in KINDS:
+        region = Region.parse(_REGION.value) if _REGION.value else None
+        places = find_places(_specs(), _need(_IMAGE_ROOT), _SPLIT.value, region)
+        return model_figures(
+            name, _need(_MODEL), places, _SIZE.value, _LABELS.value
+        )
+    if name == "conditions":
+        return {name: conditions_table(_specs())}
+    if name == "network":
+        return {name: _network()}
+    if name == "reliability":
+        path = pathlib.Path(_need(_EVALUATION), "metrics.json")
+        return reliability_figures(read_details(path))
+    if name == "training":
+        logs = {w: read_log(w) for w in _need(_WORKDIRS)}
+        return {name: training_curves(logs)}
+    results = comparison.read_results(_need(_TABLE), _METRIC.value)
+    if name == "multi_task":
+        return {name: comparison.multi_task_figure(results)}
+    return {name: comparison.curve_figure(results, _CURVES[name])}
+
+
+def main() -> None:
+    for path in save_figures(_OUTPUT_DIR.value, _figures()):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(main)

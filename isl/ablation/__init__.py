@@ -1,0 +1,1 @@
+"""Grids of training runs on equal terms, and the search for settings."""

@@ -1,0 +1,241 @@
+"""Trains and judges the runs of a grid; what is finished is not done again."""
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import keras
+
+from isl.ablation.claims import claim
+from isl.ablation.grid import Cell, Grid
+from isl.ablation.table import (
+    RESULT_SUFFIX,
+    TableRow,
+    collect_table,
+    write_result,
+)
+from isl.errors import InputError
+from isl.evaluation.model_scoring import build_model_scorer, score_model
+from isl.evaluation.tables import POOLED
+from isl.evaluation.texture import texture_pearson
+from isl.evaluation.wells import metric_rows
+from isl.images import Well, open_wells
+from isl.network.architecture import Architecture
+from isl.network.cost import multiply_adds_per_pixel
+from isl.network.model_folder import load_model
+from isl.specs import DatasetSpec, Region
+from isl.training.trainer import MODEL_FOLDER, Trainer
+
+RUNS_FOLDER = "runs"
+TEXTURE = "local_deviation"
+"""Name of the prediction without learning in the table."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A grid on certain data.
+
+    Attributes:
+        grid: The runs.
+        specs: Data sets.
+        image_root: Folder that the paths of the specs are relative to.
+        output_dir: Folder of the table and of the runs.
+        split: Split that runs are judged on.
+    """
+
+    grid: Grid
+    specs: tuple[DatasetSpec, ...]
+    image_root: str | os.PathLike
+    output_dir: pathlib.Path
+    split: str = "test"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the data sets, each once."""
+        names = (label for spec in self.specs for label in spec.labels)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The runs, in the order of the table."""
+        return self.grid.cells(self.labels)
+
+    def workdir(self, cell: Cell) -> pathlib.Path:
+        """Folder of a run."""
+        return self.output_dir / RUNS_FOLDER / cell.name
+
+    def lock_file(self, cell: Cell) -> pathlib.Path:
+        """File that stands for the claim to a run."""
+        return self.output_dir / RUNS_FOLDER / f"{cell.name}.lock"
+
+    def result_file(self, name: str) -> pathlib.Path:
+        """File of a finished run."""
+        return self.output_dir / RUNS_FOLDER / f"{name}{RESULT_SUFFIX}"
+
+    def open_wells(self) -> Iterator[tuple[DatasetSpec, Well, Region]]:
+        """Yields the wells that runs are judged on."""
+        for spec in self.specs:
+            for well_spec, well in open_wells(
+                spec, self.image_root, self.split
+            ):
+                yield spec, well, well_spec.splits[self.split]
+
+    def collect(self) -> tuple[TableRow, ...]:
+        """Writes the table of what is finished; returns its rows."""
+        names = [TEXTURE, *(cell.name for cell in self.cells)]
+        return collect_table(
+            self.output_dir, [self.result_file(name) for name in names]
+        )
+
+
+def select_cells(
+    cells: Sequence[Cell], only: int | None = None, shard: str | None = None
+) -> tuple[Cell, ...]:
+    """Selects what one process of several does.
+
+    Args:
+        cells: All runs.
+        only: Number of a run, from 0; None for all.
+        shard: `i/n`, for every n-th run from the i-th on (from 1); None for
+            all.
+
+    Raises:
+        InputError: If there is no such run or part.
+    """
+    if only is not None:
+        if not 0 <= only < len(cells):
+            raise InputError(
+                f"only must be from 0 to {len(cells) - 1}. Received: {only}"
+            )
+        return (cells[only],)
+    if shard is None:
+        return tuple(cells)
+    first, _, count = shard.partition("/")
+    is_number = first.isdecimal() and count.isdecimal()
+    if not is_number or not 1 <= int(first) <= int(count):
+        raise InputError(
+            f"shard must be i/n with i from 1 to n. Received: {shard}"
+        )
+    return tuple(cells[int(first) - 1 :: int(count)])
+
+
+def score_texture(study: Study) -> None:
+    """Judges the prediction without learning, unless that is done."""
+    path = study.result_file(TEXTURE)
+    if path.is_file():
+        return
+    wells = ((well, region) for _, well, region in study.open_wells())
+    scores = texture_pearson(wells, study.labels)
+    rows = [
+        TableRow(
+            model=TEXTURE,
+            **dict.fromkeys(
+                ("num_z", "train_share", "labels", "loss", "towers")
+            ),
+            autoencoding=None,
+            seed=None,
+            steps=0,
+            minutes=0.0,
+            parameters=0,
+            multiply_adds_per_pixel=0.0,
+            label=label,
+            metric="pearson",
+            value=value,
+        )
+        for label, value in scores.items()
+    ]
+    write_result(path, rows, {})
+
+
+def iter_runs(
+    study: Study, cells: Iterable[Cell], show_progress: bool = False
+) -> Iterator[tuple[Cell, str]]:
+    """Does what is not finished; the table is written after each run.
+
+    A run that was stopped goes on from its working folder. Runs that another
+    process is at are passed over.
+
+    Args:
+        study: The grid and its data.
+        cells: The runs to do.
+        show_progress: Shows progress bars on standard error.
+
+    Yields:
+        Each run with what became of it: "trained", "finished before" or
+        "done by another process".
+
+    Raises:
+        InputError: If a run cannot be trained.
+    """
+    cells = tuple(cells)
+    for cell in cells:
+        study.grid.config(cell)  # All can be trained, or none is.
+    score_texture(study)
+    for cell in cells:
+        path = study.result_file(cell.name)
+        if path.is_file():
+            yield cell, "finished before"
+            continue
+        with claim(study.lock_file(cell)) as is_ours:
+            # Another process may have finished it since.
+            if is_ours and not path.is_file():
+                _train_and_score(study, cell, show_progress)
+        study.collect()
+        yield cell, "trained" if is_ours else "done by another process"
+
+
+def _train_and_score(study: Study, cell: Cell, show_progress: bool) -> None:
+    trainer = Trainer(
+        study.grid.config(cell),
+        study.specs,
+        study.image_root,
+        study.workdir(cell),
+    )
+    trainer.train(show_progress)
+    rows = _score(study, cell, trainer, show_progress)
+    write_result(study.result_file(cell.name), rows, trainer.run)
+
+
+def _score(
+    study: Study, cell: Cell, trainer: Trainer, show_progress: bool
+) -> list[TableRow]:
+    model, description = load_model(trainer.workdir / MODEL_FOLDER)
+    scorer = build_model_scorer(model, description, description.labels)
+    # One condition: a label is pooled over all wells that have it.
+    scored = [
+        score_model(scorer, "", well, region, show_progress)
+        for _, well, region in study.open_wells()
+        if set(description.labels) & set(well.labels)
+    ]
+    network = description.architecture
+    is_tower_network = isinstance(network, Architecture)
+    config = trainer.config
+    return [
+        TableRow(
+            model=cell.model,
+            num_z=config.num_z,
+            train_share=config.train_share,
+            labels="+".join(config.labels),
+            loss=config.loss,
+            towers=len(network.towers) if is_tower_network else None,
+            autoencoding=config.include_autoencoding,
+            seed=config.seed,
+            steps=trainer.step,
+            minutes=round(trainer.minutes, 3),
+            parameters=_num_parameters(model),
+            multiply_adds_per_pixel=multiply_adds_per_pixel(
+                network, 2 * config.num_z, len(config.labels)
+            ),
+            label=row.label,
+            metric=row.metric,
+            value=row.value,
+        )
+        for row in metric_rows(scored)
+        if row.well == POOLED
+    ]
+
+
+def _num_parameters(model: keras.Model) -> int:
+    return sum(math.prod(w.shape) for w in model.trainable_weights)

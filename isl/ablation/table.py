@@ -1,0 +1,109 @@
+"""The table of a grid: a row for each run, label and metric."""
+
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from isl.ablation.claims import claim
+from isl.errors import InputError
+from isl.files import read_json, write_json, write_text
+
+TABLE_FILE = "table.csv"
+RESULT_SUFFIX = ".result.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRow:
+    """One number; the attributes are the columns.
+
+    Attributes:
+        model: Name of the network in the grid; `local_deviation` is the
+            prediction without learning.
+        num_z: Planes of the network; None without one, as in what follows.
+        train_share: Share of the training pixels.
+        labels: Labels of the network, joined by `+`.
+        loss: Loss of the training.
+        towers: Towers of the network; None for a U-Net.
+        autoencoding: Whether there was a head for each input plane.
+        seed: Of the run.
+        steps: Steps of training.
+        minutes: Minutes of training.
+        parameters: Trainable parameters.
+        multiply_adds_per_pixel: See
+            `isl.network.cost.multiply_adds_per_pixel`.
+        label: The label that was judged.
+        metric: Name of the metric, as in `metrics.csv`.
+        value: The number; None if it is undefined.
+    """
+
+    model: str
+    num_z: int | None
+    train_share: float | None
+    labels: str | None
+    loss: str | None
+    towers: int | None
+    autoencoding: bool | None
+    seed: int | None
+    steps: int
+    minutes: float
+    parameters: int
+    multiply_adds_per_pixel: float
+    label: str
+    metric: str
+    value: float | None
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(TableRow))
+
+
+def write_result(
+    path: str | os.PathLike, rows: Sequence[TableRow], run: dict[str, Any]
+) -> None:
+    """Writes the rows of a finished run, and how it was made."""
+    values = [dataclasses.asdict(row) for row in rows]
+    write_json(path, {"rows": values, "run": run})
+
+
+def read_result(path: str | os.PathLike) -> tuple[TableRow, ...]:
+    """Reads the rows of a finished run.
+
+    Raises:
+        InputError: If the file is not from `write_result`.
+    """
+    try:
+        return tuple(TableRow(**row) for row in read_json(path)["rows"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: must hold the rows of a run. Received: {error}"
+        ) from error
+
+
+def collect_table(
+    output_dir: str | os.PathLike, results: Iterable[pathlib.Path]
+) -> tuple[TableRow, ...]:
+    """Writes `table.csv` from what is finished; returns its rows.
+
+    Args:
+        output_dir: Folder of the grid.
+        results: Files of `write_result` in the order of the table; those that
+            are not there yet are left out.
+    """
+    output_dir = pathlib.Path(output_dir)
+    # One process after another, so that the last one has seen all results.
+    with claim(output_dir / f".{TABLE_FILE}.lock", wait=True):
+        rows = tuple(
+            row
+            for path in results
+            if path.is_file()
+            for row in read_result(path)
+        )
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(dataclasses.asdict, rows))
+        write_text(output_dir / TABLE_FILE, text.getvalue())
+    return rows

@@ -1,0 +1,234 @@
+"""Scores a stored prediction of a well."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from isl.errors import InputError
+from isl.evaluation.scoring import LabelScores, read_true_bins
+from isl.evaluation.tile_scoring import score_tiles
+from isl.evaluation.wells import WellScores, empty_scores
+from isl.images import (
+    OmeImage,
+    Well,
+    is_plate,
+    is_zarr,
+    open_ome_tiff,
+    open_ome_zarr,
+    open_plate,
+)
+from isl.network.intensity_bins import NUM_BINS
+from isl.specs import Region
+
+# Rows of a stored prediction that are read at once.
+_BAND_ROWS = 512
+
+# Percent of central intervals to the quantiles at their ends.
+_INTERVALS = {50: ("q25", "q75"), 90: ("q05", "q95")}
+_SUFFIXES = (".ome.tif", ".ome.zarr", ".zarr")
+_PLATE = "plate.zarr"
+_DEVIATION = "standard_deviation"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredPrediction:
+    """A prediction as `predict.py` writes it.
+
+    Attributes:
+        image: The file.
+        origin: Row and column of the well where it begins.
+    """
+
+    image: OmeImage
+    origin: tuple[int, int]
+
+    def has(self, label: str, statistic: str) -> bool:
+        """Whether there is a channel of this statistic of a label."""
+        return f"{label}:{statistic}" in self.image.channel_names
+
+    def read(
+        self, label: str, statistic: str, rows: slice, columns: slice
+    ) -> np.ndarray:
+        """Reads a region of the well, float32 intensities, [row, column].
+
+        Raises:
+            InputError: If the file cannot be decoded or holds the channel
+                twice.
+        """
+        (plane,) = self.image.channel(f"{label}:{statistic}")
+        return plane.read(
+            *(
+                slice(span.start - first, span.stop - first)
+                for span, first in zip(
+                    (rows, columns), self.origin, strict=True
+                )
+            )
+        )
+
+
+def prediction_path(path: str | os.PathLike, well: str) -> pathlib.Path:
+    """Returns the prediction of a well.
+
+    Args:
+        path: A prediction, an OME-Zarr plate of them, or a folder that holds
+            one for each well, or such a plate, as `predict_plate.py` writes.
+        well: Name of the well.
+
+    Raises:
+        InputError: If there is none of this well, or more than one.
+    """
+    path = pathlib.Path(path)
+    plates = [plate for plate in (path, path / _PLATE) if is_plate(plate)]
+    if not plates and (not path.is_dir() or is_zarr(path)):
+        return path
+    found = [
+        plate / field
+        for plate in plates
+        for field in open_plate(plate).fields.get(well, ())
+    ]
+    names = [f"{well}{suffix}" for suffix in _SUFFIXES]
+    found += [path / name for name in names if (path / name).exists()]
+    if len(found) != 1:
+        raise InputError(
+            f"{path}: must hold one prediction of well {well}: "
+            f"{', '.join(names)}, or one field of a plate. Received: "
+            f"{', '.join(str(item) for item in found) or 'none'}"
+        )
+    return found[0]
+
+
+def open_prediction(path: str | os.PathLike) -> StoredPrediction:
+    """Opens a prediction; reads its metadata only.
+
+    Args:
+        path: An OME-TIFF or an OME-Zarr as `predict.py` writes it.
+
+    Raises:
+        InputError: If it cannot be read, or is in units of the camera.
+    """
+    image = open_ome_zarr(path) if is_zarr(path) else open_ome_tiff(path)
+    units = image.annotations.get("units", "intensity")
+    if units != "intensity":
+        raise InputError(
+            f"{path}: predictions must be intensities, as predict.py writes "
+            f"them without --units. Received: units {units!r}"
+        )
+    origin = image.annotations.get("origin", {"row": 0, "column": 0})
+    return StoredPrediction(image, (origin["row"], origin["column"]))
+
+
+def score_prediction(
+    path: str | os.PathLike,
+    condition: str,
+    well: Well,
+    labels: Sequence[str],
+    region: Region,
+) -> WellScores:
+    """Scores the medians of a stored prediction of a well.
+
+    Standard deviations and the quantiles of 5, 25, 75 and 95 % are used where
+    they are stored; distributions are not, so likelihoods are undefined.
+
+    Args:
+        path: See `open_prediction`.
+        condition: Name of the condition, for the table.
+        well: The well.
+        labels: Labels to score; those without a channel are left out.
+        region: The part to score; what was not predicted is left out.
+
+    Raises:
+        InputError: If the file cannot be read, holds none of the labels, or
+            reaches outside the well.
+    """
+    stored = open_prediction(path)
+    rows, columns = _common(stored, well, region)
+    found = [
+        label
+        for label in labels
+        if label in well.labels and stored.has(label, "median")
+    ]
+    if not found or rows.start >= rows.stop or columns.start >= columns.stop:
+        raise InputError(
+            f"{path}: must hold medians of a label of well {well.name} inside "
+            f"the region. Received: channels "
+            f"{', '.join(stored.image.channel_names)}"
+        )
+    uncertain = [label for label in found if stored.has(label, _DEVIATION)]
+    scores = empty_scores(condition, well, rows, columns, found, uncertain)
+    for label in found:
+        _score_channels(scores, stored, well, label)
+    tiles = {
+        label: score_tiles(
+            rows,
+            columns,
+            functools.partial(read_true_bins, well, label),
+            scores.predictions[label],
+            None,
+        )
+        for label in found
+    }
+    return dataclasses.replace(scores, tiles=tiles)
+
+
+def _common(
+    stored: StoredPrediction, well: Well, region: Region
+) -> tuple[slice, slice]:
+    """Returns the part of a region that was predicted; it may be empty."""
+    ends = [
+        first + size
+        for first, size in zip(stored.origin, stored.image.shape, strict=True)
+    ]
+    if ends[0] > well.shape[0] or ends[1] > well.shape[1]:
+        raise InputError(
+            f"{stored.image.path}: must lie inside well {well.name} "
+            f"({well.shape[0]} x {well.shape[1]}). Received: rows up to "
+            f"{ends[0]}, columns up to {ends[1]}"
+        )
+    return tuple(
+        slice(max(span.start, first), min(span.stop, end))
+        for span, first, end in zip(
+            region.resolve(well.shape), stored.origin, ends, strict=True
+        )
+    )
+
+
+def _score_channels(
+    scores: WellScores, stored: StoredPrediction, well: Well, label: str
+) -> None:
+    columns = scores.columns
+    for start in range(scores.rows.start, scores.rows.stop, _BAND_ROWS):
+        rows = slice(start, min(start + _BAND_ROWS, scores.rows.stop))
+        band = slice(start - scores.rows.start, rows.stop - scores.rows.start)
+        true = read_true_bins(well, label, rows, columns)
+        predicted = _bins(stored.read(label, "median", rows, columns))
+        scores.labels[label].add(true, predicted, None)
+        scores.predictions[label][band] = predicted
+        if label in scores.deviations:
+            deviation = stored.read(label, _DEVIATION, rows, columns)
+            scores.labels[label].statistics.add_deviation(deviation)
+            scores.deviations[label][band] = _bins(deviation)
+        _add_intervals(scores.labels[label], stored, label, rows, columns, true)
+
+
+def _add_intervals(
+    scores: LabelScores,
+    stored: StoredPrediction,
+    label: str,
+    rows: slice,
+    columns: slice,
+    true: np.ndarray,
+) -> None:
+    for percent, ends in _INTERVALS.items():
+        if all(stored.has(label, end) for end in ends):
+            low, high = (
+                _bins(stored.read(label, end, rows, columns)) for end in ends
+            )
+            scores.statistics.add_interval(percent, true, low, high)
+
+
+def _bins(intensities: np.ndarray) -> np.ndarray:
+    return np.rint(intensities * (NUM_BINS - 1)).astype(np.int64)

@@ -1,0 +1,132 @@
+"""Scores the tiles of a label, band by band of the image."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from isl.evaluation.pixel_sums import PixelSums
+from isl.evaluation.similarity import SIMILARITY_MARGIN, structural_similarity
+from isl.evaluation.tile_scores import TILE_SIZE, TileScores, iter_tiles
+
+# Rows and columns of the well to the true bins, uint8, [row, column].
+ReadBins = Callable[[slice, slice], np.ndarray]
+
+
+class DistributionSums:
+    """Sums of nll and crps of each tile, while other tiles stream by.
+
+    Attributes:
+        nll: float64, [row of tiles, column of tiles].
+        crps: Likewise.
+    """
+
+    def __init__(self, rows: slice, columns: slice):
+        """Starts at zero for the tiles of a region."""
+        self._starts = (rows.start, columns.start)
+        shape = tuple(len(_starts(span)) for span in (rows, columns))
+        self.nll = np.zeros(shape)
+        self.crps = np.zeros(shape)
+
+    def add(
+        self, rows: slice, columns: slice, nll: np.ndarray, crps: np.ndarray
+    ) -> None:
+        """Adds pixels.
+
+        Args:
+            rows: Rows of the well, inside the region.
+            columns: Columns of the well, likewise.
+            nll: Of these pixels, [row, column].
+            crps: Likewise.
+        """
+        cuts, places = [], []
+        for span, start in zip((rows, columns), self._starts, strict=True):
+            first = (span.start - start) // TILE_SIZE
+            last = (span.stop - 1 - start) // TILE_SIZE
+            edges = start + np.arange(first, last + 1) * TILE_SIZE
+            cuts.append(np.maximum(edges - span.start, 0))
+            places.append(slice(first, last + 1))
+        for total, values in ((self.nll, nll), (self.crps, crps)):
+            by_row = np.add.reduceat(values.astype(np.float64), cuts[0], axis=0)
+            total[tuple(places)] += np.add.reduceat(by_row, cuts[1], axis=1)
+
+
+def score_tiles(
+    rows: slice,
+    columns: slice,
+    read_true: ReadBins,
+    predicted: np.ndarray,
+    distributions: DistributionSums | None,
+) -> tuple[TileScores, ...]:
+    """Scores every tile of a region.
+
+    Memory holds one row of tiles.
+
+    Args:
+        rows: Rows of the region in the well.
+        columns: Columns of the region.
+        read_true: Reads the label.
+        predicted: Bins of the region, uint8, [row, column].
+        distributions: Of the region; None where only a statistic was
+            predicted.
+
+    Returns:
+        The scores, in the order of `iter_tiles`.
+    """
+    sums = []
+    for index, start in enumerate(_starts(rows)):
+        stop = min(start + TILE_SIZE, rows.stop)
+        band = _band_sums(
+            rows, columns, slice(start, stop), read_true, predicted
+        )
+        if distributions is None:
+            unknown = np.full(band.shape[1:], np.nan)
+            band = [*band, unknown, unknown]
+        else:
+            band = [*band, distributions.nll[index], distributions.crps[index]]
+        sums += list(np.stack(band, axis=-1))
+    return tuple(
+        TileScores(*tile, PixelSums.from_array(values))
+        for tile, values in zip(iter_tiles(rows, columns), sums, strict=True)
+    )
+
+
+def _starts(span: slice) -> Sequence[int]:
+    return range(span.start, span.stop, TILE_SIZE)
+
+
+def _band_sums(
+    rows: slice,
+    columns: slice,
+    band: slice,
+    read_true: ReadBins,
+    predicted: np.ndarray,
+) -> np.ndarray:
+    """Sums of a row of tiles, [quantity, tile], as in `PixelSums`."""
+    # Similarity looks beyond the band, but not beyond the region.
+    wide = slice(
+        max(rows.start, band.start - SIMILARITY_MARGIN),
+        min(rows.stop, band.stop + SIMILARITY_MARGIN),
+    )
+    true = read_true(wide, columns)
+    other = predicted[wide.start - rows.start : wide.stop - rows.start]
+    inner = slice(band.start - wide.start, band.stop - wide.start)
+    similarity = structural_similarity(true, other)[inner]
+    t, p = (bins[inner].astype(np.int64) for bins in (true, other))
+    distance = np.abs(t - p)
+    quantities = (
+        np.ones_like(t),
+        t,
+        p,
+        t * t,
+        p * p,
+        t * p,
+        distance,
+        distance == 0,
+        distance <= 8,
+        np.nan_to_num(similarity),
+        np.isfinite(similarity),
+    )
+    cuts = np.arange(0, t.shape[1], TILE_SIZE)
+    return np.stack(
+        [np.add.reduceat(q.sum(axis=0), cuts) for q in quantities]
+    ).astype(np.float64)

@@ -1,0 +1,223 @@
+"""Predicts the wells of a plate, each once, whoever does the work.
+
+A well is finished when its output has been renamed into place. Whoever
+predicts it holds a lock on a file of its own meanwhile (its claim), which the
+operating system takes away when a process ends, however it ends. So a well is
+never predicted by two processes at a time, and a process that was killed
+stands in nobody's way: the next one that comes begins the well anew.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import glob
+import pathlib
+import platform
+import shutil
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+
+import filelock
+import keras
+import tqdm
+
+from isl.errors import InputError
+from isl.images import PlateWriter
+from isl.prediction.output import OpenSink, file_sink, predict_to_sink
+from isl.prediction.plate_job import (
+    CLAIMS,
+    PlateJob,
+    PlateWell,
+    digest_model,
+)
+from isl.prediction.request import ReadyModel, Request, load_ready_model
+
+# What became of a well: predicted now; there already; in the hands of
+# another process; or not to be predicted, for the reason given.
+PREDICTED = "predicted"
+FOUND = "found"
+CLAIMED = "claimed"
+FAILED = "failed"
+
+# Of those who wait for a claim, seconds: file systems of clusters are slow.
+_POLL_SECONDS = 0.5
+
+# A process has one model, and a well has all of its threads.
+_one_well_at_a_time = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a well.
+
+    Attributes:
+        well: Its name.
+        status: `PREDICTED`, `FOUND`, `CLAIMED` or `FAILED`.
+        reason: Why it failed, in one line.
+    """
+
+    well: str
+    status: str
+    reason: str = ""
+
+
+# Predicts wells and yields what became of each, in any order.
+Execute = Callable[[PlateJob, Sequence[PlateWell]], Iterator[Outcome]]
+
+
+def predict_wells(
+    job: PlateJob,
+    wells: Sequence[PlateWell],
+    execute: Execute,
+    show_progress: bool = False,
+) -> tuple[Outcome, ...]:
+    """Predicts the wells that are not there yet.
+
+    Args:
+        job: From `isl.prediction.plate_job.open_plate_job`.
+        wells: Likewise.
+        execute: Who does the work, from `isl.prediction.workers`.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Returns:
+        What became of each well, in the order of the wells. A well that
+        failed does not keep others from being predicted.
+
+    Raises:
+        InputError: If a worker cannot use the model.
+    """
+    outcomes, missing = {}, []
+    for well in wells:
+        if pathlib.Path(job.output, well.output).exists():
+            outcomes[well.input.name] = Outcome(well.input.name, FOUND)
+        else:
+            missing.append(well)
+    progress = tqdm.tqdm(
+        desc="predict",
+        total=len(wells),
+        initial=len(outcomes),
+        unit="well",
+        disable=not show_progress,
+    )
+    try:
+        with progress:
+            for outcome in execute(job, missing) if missing else ():
+                outcomes[outcome.well] = outcome
+                progress.update()
+    finally:
+        if wells[0].is_in_plate:
+            # Workers list the wells that they see, which may be too few.
+            PlateWriter(job.plate, {}).write_metadata()
+    return tuple(outcomes[well.input.name] for well in wells)
+
+
+def sum_up(outcomes: Sequence[Outcome]) -> tuple[str, list[str]]:
+    """Returns a line on all wells, and one on each that failed."""
+    counts = collections.Counter(outcome.status for outcome in outcomes)
+    summary = (
+        f"{counts[PREDICTED]} of {len(outcomes)} wells predicted, "
+        f"{counts[FOUND]} were there, {counts[FAILED]} failed"
+    )
+    failures = [
+        f"{outcome.well}: {outcome.reason}"
+        for outcome in outcomes
+        if outcome.status == FAILED
+    ]
+    return summary, failures
+
+
+def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
+    """Predicts a well, unless it is there or another process is at it.
+
+    Args:
+        job: From `isl.prediction.plate_job.open_plate_job`.
+        well: Likewise.
+        wait: Whether to wait for the other process. The well is predicted if
+            that one has not finished it.
+
+    Raises:
+        InputError: If this process cannot use the model.
+    """
+    name, output = well.input.name, pathlib.Path(job.output, well.output)
+    with _claim(job, name, wait) as is_ours:
+        if output.exists():
+            return Outcome(name, FOUND)
+        if not is_ours:
+            return Outcome(name, CLAIMED)
+        with _one_well_at_a_time:
+            ready = _load(job.model, job.model_digest, job.request, job.backend)
+            try:
+                _predict(job, well, ready)
+            # Whatever is wrong with a well, others may be well.
+            except Exception as error:
+                return Outcome(name, FAILED, _describe(error))
+    return Outcome(name, PREDICTED)
+
+
+def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> None:
+    output = pathlib.Path(job.output, well.output)
+    # Of a process that was killed.
+    for rest in output.parent.glob(f".{glob.escape(output.name)}.*"):
+        shutil.rmtree(rest)
+    opened = well.input.open()
+    planes, tiling = ready.plan(opened, well.input.path)
+    predict_to_sink(
+        _open_sink(job, well),
+        ready.predictor,
+        opened,
+        tiling,
+        planes,
+        model_name=ready.name,
+        convert=ready.convert,
+    )
+
+
+def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:
+    if not well.is_in_plate:
+        return file_sink(pathlib.Path(job.output, well.output))
+    plate = PlateWriter(job.plate, {})
+    return functools.partial(plate.streamed_well, well.input.name)
+
+
+# A worker of a cluster keeps its model from one plate to the next.
+@functools.lru_cache(maxsize=1)
+def _load(
+    model: str, model_digest: str, request: Request, backend: str
+) -> ReadyModel:
+    if keras.backend.backend() != backend:
+        raise InputError(
+            f"worker on {platform.node()}: must use the back end {backend}. "
+            f"Received: {keras.backend.backend()}"
+        )
+    if digest_model(model) != model_digest:
+        raise InputError(
+            f"{model}: must be the same model for all workers. Received: "
+            f"another one on {platform.node()}"
+        )
+    return load_ready_model(model, request)
+
+
+@contextlib.contextmanager
+def _claim(job: PlateJob, name: str, wait: bool) -> Iterator[bool]:
+    lock = filelock.FileLock(pathlib.Path(job.output, CLAIMS, f"{name}.lock"))
+    try:
+        lock.acquire(blocking=wait, poll_interval=_POLL_SECONDS)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _describe(error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    if isinstance(error, (InputError, OSError)):
+        return reason
+    # A defect of ours: say where.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{pathlib.PurePath(frame.filename).name}:{frame.lineno}"
+    return f"{type(error).__name__} in {place}: {reason}"

@@ -1,0 +1,199 @@
+"""What is to be predicted for a plate, and the folder that it goes into.
+
+The folder holds the predictions, `prediction.json` with what they depend on,
+and the hidden folder `.claims` (`isl.prediction.plate`).
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import filelock
+import keras
+
+from isl.errors import InputError
+from isl.files import read_json, write_json
+from isl.images import open_plate_writer
+from isl.network.model_folder import (
+    ARCHITECTURE_FILE,
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+    load_description,
+)
+from isl.prediction.request import Request, check_request
+from isl.prediction.well_inputs import WellInput
+from isl.preprocessing.output import FORMATS, PLATE, WellWriter
+from isl.provenance import provenance
+
+SETTINGS_FILE = "prediction.json"
+CLAIMS = ".claims"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlateJob:
+    """What all workers have to know; can be pickled and hashed.
+
+    Attributes:
+        model: The model folder.
+        model_digest: Of its files, as of `digest_model`.
+        request: What is asked of the model.
+        output: Folder to write into.
+        backend: Of Keras: results of two differ by rounding.
+    """
+
+    model: str
+    model_digest: str
+    request: Request
+    output: str
+    backend: str
+
+    @property
+    def plate(self) -> pathlib.Path:
+        """The OME-Zarr plate, where wells are parts of one."""
+        return pathlib.Path(self.output, PLATE)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlateWell:
+    """A well and where its prediction goes.
+
+    Attributes:
+        input: The well.
+        output: An OME-TIFF, an OME-Zarr, or a well of a plate, relative to
+            the folder of the job.
+    """
+
+    input: WellInput
+    output: str
+
+    @property
+    def is_in_plate(self) -> bool:
+        """Whether the output is a well of an OME-Zarr plate."""
+        return self.output.startswith(f"{PLATE}/")
+
+
+def digest_model(folder: str | os.PathLike) -> str:
+    """Returns the SHA-256 of the files of a model folder.
+
+    Raises:
+        InputError: If one is missing.
+    """
+    digest = hashlib.sha256()
+    for name in (ARCHITECTURE_FILE, DESCRIPTION_FILE, WEIGHTS_FILE):
+        path = pathlib.Path(folder, name)
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror})."
+            ) from error
+    return digest.hexdigest()
+
+
+def open_plate_job(
+    model: str | os.PathLike,
+    request: Request,
+    inputs: Sequence[WellInput],
+    source: str,
+    output: str | os.PathLike,
+    output_format: str,
+) -> tuple[PlateJob, tuple[PlateWell, ...]]:
+    """Begins to predict wells into a folder, or goes on.
+
+    The folder gets `prediction.json`: what the predictions depend on.
+
+    Args:
+        model: A model folder. Workers on other machines need to find it
+            under the same path, likewise inputs and output.
+        request: What is asked of it.
+        inputs: The wells.
+        source: Where they come from, to tell two plates apart.
+        output: Folder to write into.
+        output_format: One of `FORMATS`: `WELL.ome.tif`; or OME-Zarr, which is
+            one plate, `plate.zarr`, if all wells are called as on one (A1,
+            B02), and `WELL.zarr` if not.
+
+    Returns:
+        The job, and its wells.
+
+    Raises:
+        InputError: If the model is none or cannot answer the request, or the
+            folder holds predictions by another model, with other settings or
+            of other wells, or something else.
+    """
+    request = check_request(request, load_description(model))
+    job = PlateJob(
+        str(model),
+        digest_model(model),
+        request,
+        str(output),
+        keras.backend.backend(),
+    )
+    wells = _place_wells(inputs, output, output_format)
+    settings = {
+        "model": job.model_digest,
+        "input": source,
+        "format": output_format,
+        "is_plate": wells[0].is_in_plate,
+        "backend": job.backend,
+        **request.to_dict(),
+    }
+    _check_settings(output, settings)
+    claims = pathlib.Path(output, CLAIMS)
+    claims.mkdir(parents=True, exist_ok=True)
+    # Others may begin at the same moment, as the jobs of an array do.
+    with filelock.FileLock(claims / ".begin.lock"):
+        _check_settings(output, settings)
+        made = settings | {"model_folder": str(model)} | provenance()
+        write_json(pathlib.Path(output, SETTINGS_FILE), made)
+        if wells[0].is_in_plate:
+            open_plate_writer(job.plate)
+    return job, wells
+
+
+def _place_wells(
+    inputs: Sequence[WellInput],
+    output: str | os.PathLike,
+    output_format: str,
+) -> tuple[PlateWell, ...]:
+    if output_format not in FORMATS:
+        raise ValueError(
+            f"output_format must be one of {FORMATS}. "
+            f"Received: {output_format!r}."
+        )
+    writer = WellWriter(output, output_format, [well.name for well in inputs])
+    return tuple(
+        PlateWell(
+            well,
+            f"{well.name}.ome.tif"
+            if output_format == "ome_tiff"
+            else writer.path(well.name),
+        )
+        for well in inputs
+    )
+
+
+def _check_settings(
+    output: str | os.PathLike, settings: Mapping[str, Any]
+) -> None:
+    folder = pathlib.Path(output)
+    names = {path.name for path in folder.iterdir()} if folder.exists() else {}
+    if all(name.startswith(".") for name in names):
+        return
+    path = folder / SETTINGS_FILE
+    if path.name not in names:
+        raise InputError(
+            f"{folder}: output must be a new or empty folder, or one with "
+            f"{path.name}. Received: a folder with {sorted(names)[0]}"
+        )
+    stored = read_json(path)
+    for name, value in settings.items():
+        if stored.get(name) != value:
+            raise InputError(
+                f"{path}: output holds predictions with another {name} "
+                f"({stored.get(name)}); choose a new folder or the same "
+                f"settings. Received: {value}"
+            )

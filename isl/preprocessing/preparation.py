@@ -1,0 +1,185 @@
+"""A plate of raw images, its steps, and where the prepared wells go."""
+
+import dataclasses
+import functools
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from isl.errors import InputError
+from isl.files import read_json
+from isl.images import RawWell, find_raw_wells
+from isl.preprocessing.corrections import TileSteps, learn_tile_steps
+from isl.preprocessing.output import WellWriter
+from isl.preprocessing.raw_images import RawImages, lay_out
+from isl.preprocessing.step_list import parse_steps
+from isl.preprocessing.steps import (
+    DownscaleStep,
+    DustStep,
+    HotPixelsStep,
+    IlluminationStep,
+    MedianStep,
+    NormalizeStep,
+    Step,
+    StitchStep,
+)
+from isl.preprocessing.well_mosaics import place_well
+from isl.preprocessing.well_tiles import WellTiles
+from isl.specs import DatasetSpec
+
+SETTINGS_FILE = "preparation.json"
+RECORDS = "records"
+STATISTICS = "statistics"
+
+_TILE_STEPS = (
+    IlluminationStep,
+    HotPixelsStep,
+    MedianStep,
+    DustStep,
+    DownscaleStep,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """A plate and what is to be done with it.
+
+    Attributes:
+        spec: With a `source`.
+        steps: From its `preprocessing`.
+        wells: The raw wells.
+        image_root: Folder that its paths are relative to.
+        output_dir: Folder to write into.
+        writer: Writes wells there.
+    """
+
+    spec: DatasetSpec
+    steps: tuple[Step, ...]
+    wells: tuple[RawWell, ...]
+    image_root: pathlib.Path
+    output_dir: pathlib.Path
+    writer: WellWriter
+    _opened: dict[str, RawImages] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def normalize(self) -> NormalizeStep | None:
+        """How intensities are scaled; None to keep those of the camera."""
+        return next(
+            (s for s in self.steps if isinstance(s, NormalizeStep)), None
+        )
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel of the prepared wells in micrometres, or None."""
+        if self.spec.pixel_size_um is None:
+            return None
+        return self.spec.pixel_size_um * math.prod(
+            s.factor for s in self.steps if isinstance(s, DownscaleStep)
+        )
+
+    @functools.cached_property
+    def tile_steps(self) -> TileSteps:
+        """The steps on tiles, with flat fields and dust of the plate.
+
+        Raises:
+            InputError: If they cannot be learned, or a file cannot be read.
+        """
+        on_tiles, _, _ = _split_steps(self.steps)
+        return learn_tile_steps(
+            on_tiles, self.wells, self.spec, self.image_root
+        )
+
+    def open_images(self, well: RawWell) -> RawImages:
+        """Places the tiles of a well and chooses its planes, once.
+
+        Raises:
+            InputError: If this is impossible, or a file cannot be read.
+        """
+        if well.name not in self._opened:
+            _, stitch, factors = _split_steps(self.steps)
+            tiles = WellTiles(well, self.tile_steps)
+            mosaics = place_well(tiles, stitch, factors)
+            self._opened[well.name] = lay_out(mosaics, self.steps)
+        return self._opened[well.name]
+
+    def record_path(self, name: str) -> pathlib.Path:
+        """Where it is written what was found for a well."""
+        return self.output_dir / RECORDS / f"{name}.json"
+
+    def statistics_path(self, name: str) -> pathlib.Path:
+        """Where statistics of a well wait for those of the others."""
+        return self.output_dir / STATISTICS / f"{name}.json"
+
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, as JSON."""
+        return {
+            "spec": self.spec.to_dict(),
+            "steps": [step.to_dict() for step in self.steps],
+            "image_root": str(self.image_root),
+        }
+
+
+def open_preparation(
+    spec: DatasetSpec,
+    image_root: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    image_format: str,
+) -> Preparation:
+    """Finds the wells; reads no pixel and writes nothing.
+
+    Args:
+        spec: With a `source`.
+        image_root: Folder that its path is relative to.
+        output_dir: Folder to write into.
+        image_format: One of `isl.preprocessing.output.FORMATS`.
+
+    Raises:
+        InputError: If the spec has no source, a step or its order cannot be
+            used, a well or a plane is missing, or `output_dir` holds wells
+            that were prepared otherwise.
+    """
+    if spec.source is None:
+        raise InputError(
+            f"{spec.name}: spec must have a source of raw images to prepare. "
+            f"Received: none"
+        )
+    steps = parse_steps([dict(step) for step in spec.preprocessing], spec.name)
+    wells = find_raw_wells(spec, image_root)
+    preparation = Preparation(
+        spec,
+        steps,
+        wells,
+        pathlib.Path(image_root),
+        pathlib.Path(output_dir),
+        WellWriter(output_dir, image_format, [well.name for well in wells]),
+    )
+    _check_settings(preparation)
+    return preparation
+
+
+def _check_settings(preparation: Preparation) -> None:
+    path = preparation.output_dir / SETTINGS_FILE
+    if not path.exists():
+        return
+    stored = read_json(path)
+    for name, value in preparation.settings().items():
+        if stored.get(name) != value:
+            raise InputError(
+                f"{path}: output_dir holds wells with another {name}; choose "
+                f"a new folder or the same settings. Received: {value}"
+            )
+
+
+def _split_steps(
+    steps: Sequence[Step],
+) -> tuple[list[Step], StitchStep | None, list[int]]:
+    """Steps on tiles, how tiles are joined, and factors after that."""
+    stitch = next((s for s in steps if isinstance(s, StitchStep)), None)
+    cut = len(steps) if stitch is None else steps.index(stitch)
+    on_tiles = [s for s in steps[:cut] if isinstance(s, _TILE_STEPS)]
+    factors = [s.factor for s in steps[cut:] if isinstance(s, DownscaleStep)]
+    return on_tiles, stitch, factors

@@ -1,0 +1,159 @@
+"""What the folder of a run keeps so that the run can go on.
+
+`config.json` says how the run was started; the checkpoint holds weights,
+optimizer and minutes at the end of the last epoch.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import keras
+
+from isl.errors import InputError
+from isl.files import atomic_path, read_json, write_json
+from isl.network.transfer import Transfer
+from isl.provenance import provenance
+from isl.specs import DatasetSpec
+from isl.training.config import TrainConfig
+
+CONFIG_FILE = "config.json"
+CHECKPOINT_FILE = "checkpoint.weights.h5"
+
+# A run may be resumed with another value of these.
+_MAY_CHANGE = (
+    "num_steps",
+    "max_minutes",
+    "frozen_norm_share",
+    "activation_histograms",
+)
+
+
+def check_settings(workdir: str | os.PathLike, config: TrainConfig) -> None:
+    """Makes sure that a folder is new or holds a run with these settings.
+
+    Settings that were added to isl after the run was started have had their
+    defaults.
+
+    Args:
+        workdir: Folder of the run.
+        config: How to train.
+
+    Raises:
+        InputError: If the folder holds a run with other settings.
+    """
+    path = pathlib.Path(workdir) / CONFIG_FILE
+    if not path.is_file():
+        return
+    stored = {**_defaults(), **read_json(path)["config"]}
+    for name, value in config.to_dict().items():
+        if name not in _MAY_CHANGE and stored.get(name) != _as_json(value):
+            raise InputError(
+                f"{path}: workdir holds a run with another {name} "
+                f"({stored.get(name)}); choose a new workdir or the same "
+                f"settings. Received: {value}"
+            )
+
+
+def describe_run(
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+    num_devices: int,
+    transfer: Transfer | None,
+) -> dict[str, Any]:
+    """Returns all that a run was started with, JSON-serialisable.
+
+    Args:
+        config: How to train.
+        specs: Data sets.
+        image_root: Folder that the paths of the specs are relative to.
+        num_devices: Devices that share a step.
+        transfer: What was taken over from another network.
+    """
+    return {
+        "config": config.to_dict(),
+        "specs": [spec.to_dict() for spec in specs],
+        "image_root": str(image_root),
+        "backend": keras.backend.backend(),
+        "num_devices": num_devices,
+        "initialised_from": transfer and dataclasses.asdict(transfer),
+        **provenance(),
+    }
+
+
+def keep_first_run(workdir: str | os.PathLike, run: Mapping[str, Any]) -> None:
+    """Writes how a run was started, unless that of an earlier part is there.
+
+    Args:
+        workdir: Folder of the run.
+        run: From `describe_run`.
+    """
+    path = pathlib.Path(workdir) / CONFIG_FILE
+    if not path.is_file():
+        write_json(path, run)
+
+
+def save_checkpoint(
+    workdir: str | os.PathLike, trained: keras.Model, minutes: float
+) -> None:
+    """Keeps weights and optimizer, in place of an older checkpoint.
+
+    One file, replaced in one move: a kill leaves the old or the new.
+
+    Args:
+        workdir: Folder of the run.
+        trained: The compiled network.
+        minutes: Spent on training so far.
+    """
+    with atomic_path(pathlib.Path(workdir) / CHECKPOINT_FILE) as temporary:
+        trained.save_weights(temporary)
+        with h5py.File(temporary, "a") as file:
+            file.attrs["minutes"] = minutes
+
+
+def load_checkpoint(workdir: str | os.PathLike, trained: keras.Model) -> float:
+    """Goes back to where a run stood.
+
+    Args:
+        workdir: Folder of the run.
+        trained: The compiled network, whose weights and optimizer are set.
+
+    Returns:
+        Minutes spent on training; 0 where there is no checkpoint.
+
+    Raises:
+        InputError: If the checkpoint is broken or of another run.
+    """
+    path = pathlib.Path(workdir) / CHECKPOINT_FILE
+    if not path.is_file():
+        return 0.0
+    try:
+        trained.load_weights(path)
+        with h5py.File(path) as file:
+            return float(file.attrs["minutes"])
+    except (KeyError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: must be a checkpoint of this run. Received: {reason}"
+        ) from error
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        field.name: _as_json(field.default)
+        for field in dataclasses.fields(TrainConfig)
+        if field.default is not dataclasses.MISSING
+    }
+
+
+def _as_json(value: Any) -> Any:
+    """Returns the value as it comes back from JSON: tuples are lists."""
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_json(item) for item in value]
+    return value

@@ -1,0 +1,71 @@
+import dataclasses
+import json
+
+import pytest
+
+from isl.errors import InputError
+from isl.training.checkpoint import (
+    CONFIG_FILE,
+    check_settings,
+    describe_run,
+    keep_first_run,
+)
+from tests.tiny_runs import MICRO_CONFIG
+
+CONFIG = dataclasses.replace(MICRO_CONFIG, labels=("A", "B"), num_z=2)
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    """A folder with a run of CONFIG."""
+    keep_first_run(tmp_path, describe_run(CONFIG, [], "images", 1, None))
+    return tmp_path
+
+
+def test_a_new_folder_is_fit_for_any_run(tmp_path):
+    check_settings(tmp_path, CONFIG)
+
+
+def test_the_same_settings_go_on(workdir):
+    check_settings(workdir, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 1), ("precision", "mixed_bfloat16"), ("labels", ("A",))],
+)
+def test_other_settings_are_refused(workdir, name, value):
+    other = dataclasses.replace(CONFIG, **{name: value})
+    with pytest.raises(InputError, match=f"{CONFIG_FILE}: .*another {name}"):
+        check_settings(workdir, other)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_steps": 9},
+        {"max_minutes": 3.0},
+        {"frozen_norm_share": 0.5},
+        {"activation_histograms": False},
+    ],
+    ids=str,
+)
+def test_what_a_run_lasts_and_shows_may_change(workdir, changes):
+    check_settings(workdir, dataclasses.replace(CONFIG, **changes))
+
+
+def test_settings_newer_than_the_run_have_had_their_defaults(workdir):
+    path = workdir / CONFIG_FILE
+    run = json.loads(path.read_text())
+    del run["config"]["precision"]
+    path.write_text(json.dumps(run))
+    check_settings(workdir, CONFIG)
+    other = dataclasses.replace(CONFIG, precision="mixed_bfloat16")
+    with pytest.raises(InputError, match="another precision .float32."):
+        check_settings(workdir, other)
+
+
+def test_the_first_part_of_a_run_stays_written(workdir):
+    before = (workdir / CONFIG_FILE).read_text()
+    keep_first_run(workdir, {"config": {}})
+    assert (workdir / CONFIG_FILE).read_text() == before

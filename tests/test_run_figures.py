@@ -1,0 +1,195 @@
+"""Figures from tables of runs: training curves, ablations."""
+
+import numpy as np
+import pytest
+
+from isl.errors import InputError
+from isl.figures import comparison, drawing
+from isl.figures.training_curves import read_log, training_curves
+
+LOG = (
+    {
+        "step": "0",
+        "loss": "1",
+        "DAPI_loss": "1.0",
+        "validation_DAPI_nll": "",
+        "validation_DAPI_pearson": "",
+    },
+    {
+        "step": "10",
+        "loss": "1",
+        "DAPI_loss": "0.5",
+        "validation_DAPI_nll": "0.6",
+        "validation_DAPI_pearson": "0.25",
+    },
+    {
+        "step": "20",
+        "loss": "1",
+        "DAPI_loss": "nan",
+        "validation_DAPI_nll": "0.4",
+        "validation_DAPI_pearson": "0.5",
+    },
+)
+
+
+def curves(axes):
+    return [
+        line.get_xydata().tolist()
+        for line in axes.lines
+        if len(line.get_xdata())
+    ]
+
+
+def test_training_curves_draw_what_the_log_holds():
+    above, below = training_curves({"run": LOG}).axes
+    assert above.get_title(loc="left") == "DAPI"
+    assert curves(above) == [[[0, 1.0], [10, 0.5]], [[10, 0.6], [20, 0.4]]]
+    assert curves(below) == [[[10, 0.25], [20, 0.5]]]
+
+
+def test_training_curves_of_several_runs():
+    other = [{**row, "MAP2_loss": row["DAPI_loss"]} for row in LOG]
+    figure = training_curves({"one": LOG, "two": other})
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:2]]
+    assert titles == ["DAPI", "MAP2"]
+    first = figure.axes[0].lines
+    assert first[0].get_color() != first[2].get_color()
+    legend = figure.axes[2].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+
+
+def test_training_curves_of_an_empty_log():
+    figure = training_curves({"run": []})
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "no values in the log yet"
+    ]
+
+
+def test_read_log(tmp_path):
+    (tmp_path / "log.csv").write_text("step,loss\n1,0.5\n")
+    assert read_log(tmp_path) == [{"step": "1", "loss": "0.5"}]
+    with pytest.raises(InputError, match="log.csv: must be the log of a run"):
+        read_log(tmp_path / "nowhere")
+    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="a column step. Received: a, b"):
+        read_log(tmp_path)
+
+
+def table(path, *rows):
+    defaults = {
+        "model": "isl",
+        "num_z": "13",
+        "train_share": "1.0",
+        "labels": "DAPI MAP2",
+        "loss": "cross_entropy",
+        "towers": "5",
+        "autoencoding": "False",
+        "seed": "0",
+        "steps": "100",
+        "minutes": "1.0",
+        "label": "DAPI",
+        "metric": "pearson",
+        "value": "0.5",
+    }
+    lines = [",".join(comparison.COLUMNS)]
+    lines += [",".join((defaults | row).values()) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def results(tmp_path, *rows):
+    return comparison.read_results(table(tmp_path / "t.csv", *rows), "pearson")
+
+
+def test_curve_is_the_mean_over_seeds(tmp_path):
+    figure = comparison.curve_figure(
+        results(
+            tmp_path,
+            {"num_z": "13", "seed": "0", "value": "0.8"},
+            {"num_z": "1", "seed": "0", "value": "0.25"},
+            {"num_z": "1", "seed": "1", "value": "0.75"},
+            {"num_z": "13", "metric": "nll", "value": "0.1"},
+            {"num_z": "5", "value": ""},
+        ),
+        "num_z",
+    )
+    (axes,) = figure.axes
+    assert [[1, 0.5], [13, 0.8]] in curves(axes)
+    dots = np.concatenate(
+        [line.get_xydata() for line in axes.lines if line.get_marker() == "o"]
+    )
+    assert sorted(dots.tolist()) == [[1, 0.25], [1, 0.75], [13, 0.8]]
+    band = axes.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == 0.25 and band[:, 1].max() == 0.8
+    assert axes.get_legend() is None
+    assert axes.get_ylabel() == "pearson" and axes.get_xlabel() == "z-planes"
+
+
+def test_runs_that_differ_otherwise_are_other_curves(tmp_path):
+    figure = comparison.curve_figure(
+        results(
+            tmp_path,
+            {"train_share": "0.5"},
+            {"train_share": "1.0"},
+            {"train_share": "1.0", "model": "unet", "value": "0.1"},
+            {"train_share": "1.0", "label": "MAP2", "value": "0.3"},
+        ),
+        "train_share",
+    )
+    first, second = figure.axes
+    names = [text.get_text() for text in first.get_legend().get_texts()]
+    assert names == ["model isl", "model unet"]
+    assert [[0.5, 0.5], [1.0, 0.5]] in curves(first)
+    assert [[1.0, 0.1]] in curves(first)
+    assert [[1.0, 0.3]] in curves(second)
+
+
+def test_multi_task_compares_together_with_alone(tmp_path):
+    figure = comparison.multi_task_figure(
+        results(
+            tmp_path,
+            {"labels": "DAPI+MAP2", "value": "0.7"},
+            {"labels": "DAPI+MAP2", "label": "MAP2", "value": "0.6"},
+            {"labels": "DAPI", "value": "0.4"},
+            {"labels": "DAPI", "value": "0.6", "seed": "1"},
+            {"labels": "MAP2", "label": "MAP2", "value": "0.5"},
+        )
+    )
+    first, second = figure.axes
+    assert [[0, 0.7], [1, 0.5]] in curves(first)
+    assert [[0, 0.6], [1, 0.5]] in curves(second)
+    drawing.figure_png(figure)
+
+
+def test_multi_task_needs_both(tmp_path):
+    with pytest.raises(InputError, match="one label alone. Received: none"):
+        comparison.multi_task_figure(results(tmp_path, {}))
+    only = results(tmp_path, {"labels": "DAPI"})
+    with pytest.raises(InputError, match="all labels together"):
+        comparison.multi_task_figure(only)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must have a row and the columns"),
+        ("model,num_z\nisl,1\n", "Received: no autoencoding, label"),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        comparison.read_results(tmp_path / "t.csv", "pearson")
+
+
+def test_values_must_be_numbers(tmp_path):
+    with pytest.raises(InputError, match="finite numbers. Received: 'good'"):
+        results(tmp_path, {"value": "good"})
+    with pytest.raises(InputError, match="num_z.*Received: 'all'"):
+        comparison.curve_figure(results(tmp_path, {"num_z": "all"}), "num_z")
+
+
+def test_metric_must_be_in_the_table(tmp_path):
+    path = table(tmp_path / "t.csv", {}, {"metric": "nll"})
+    with pytest.raises(InputError, match="one of pearson, nll. Received: 'r'"):
+        comparison.read_results(path, "r")
