@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint format clean
+.PHONY: demo test test-fast test-long lint format clean
 
 $(VENV)/.base: setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -32,10 +32,14 @@ demo: $(VENV)/.base
 test: $(VENV)/.test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest --numprocesses=2 --dist=loadfile --durations=10
+	$(RUN) -m pytest -m "not long" --numprocesses=2 --dist=loadfile --durations=10
+
+# Several devices, miniatures of all grids, real plates: some 10 minutes.
+test-long: $(VENV)/.test
+	$(RUN) -m pytest -m long --numprocesses=2 --durations=10
 
 test-fast: $(VENV)/.test
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow and not long"
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

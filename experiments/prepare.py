@@ -6,7 +6,8 @@ r"""Prepares raw images of a microscope for training and prediction.
 The data spec says where the raw images are (`source`) and what to do with
 them (`preprocessing`); README.md has an example. Raw images are PNG, TIFF,
 OME-TIFF, OME-Zarr, plates of it, or files of vendor formats (CZI, ND2, LIF;
-the extra `bioio`). Writes normalised wells as OME-Zarr or OME-TIFF, flat
+the extra `bioio`). Pixel size and distance of planes are those of the spec,
+or else of the files. Writes normalised wells as OME-Zarr or OME-TIFF, flat
 fields, `spec.json` to give to train.py with `--image_root=prepared`, and for
 each well what was found in `records/`. The same command goes on with a run
 that was stopped. The last line tells the largest memory it took.
@@ -43,6 +44,8 @@ def main() -> None:
         _OUTPUT_DIR.value,
         _FORMAT.value,
     )
+    for line in preparation.remarks:
+        print(line, flush=True)
     prepare(preparation, report=lambda line: print(line, flush=True))
     gigabytes = peak_resident_bytes() / 1e9
     print(

@@ -12,10 +12,12 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
+from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription, named_weights
 from isl.training.distribution import (
     Distribution,
@@ -41,6 +43,8 @@ CONFIG = dataclasses.replace(
     # a small one keeps rounding errors small.
     learning_rate=1e-3,
 )
+# A constant would be normalised to rounding errors, likewise.
+PRESENCE = [[0.1, 0.9], [0.9, 0.4], [0.4, 0.1], [0.7, 0.6]]
 # Halves of a batch have unlike numbers of patches with the label A.
 PRESENT = {"A": [1, 0, 1, 1], "B": [1, 1, 1, 1]}
 
@@ -50,9 +54,7 @@ def random_batch(step: int):
     generator = np.random.default_rng([7, step])
     size, patch = CONFIG.output_size, CONFIG.input_size
     planes = generator.integers(0, 65536, (4, patch, patch, 2), np.uint16)
-    # Constant presence would be normalised to rounding errors, likewise.
-    presence = generator.uniform(0.5, 1, (4, 2)).astype(np.float32)
-    inputs = {"planes": planes, "presence": presence}
+    inputs = {"planes": planes, "presence": np.array(PRESENCE, np.float32)}
     targets = {
         label: generator.integers(0, 65536, (4, size, size), np.uint16)
         for label in LABELS
@@ -61,15 +63,20 @@ def random_batch(step: int):
     return inputs, targets, weights
 
 
-def learn(distribution: Distribution | None = None, **changes):
+class Outcome(NamedTuple):
+    """A learner after its steps, their losses, and how it started."""
+
+    learner: Learner
+    losses: list[dict[str, float]]
+    before: dict[str, np.ndarray]
+
+
+def learn(distribution: Distribution | None = None, **changes) -> Outcome:
     """Does the steps.
 
     Args:
         distribution: See `isl.training.distribution`.
         **changes: Of `CONFIG`.
-
-    Returns:
-        The learner and the losses of each step.
     """
     distribution = distribution or OneDevice()
     config = dataclasses.replace(CONFIG, **changes)
@@ -82,30 +89,39 @@ def learn(distribution: Distribution | None = None, **changes):
                 config.architecture, 2, LABELS, momentum=config.momentum
             )
             model = description.build()
+    before = weights(model, "before")
     learner = Learner(config, model, None, distribution)
     losses = [
         learner.learn(
             [random_batch(step)],
             config.learning_rate,
-            is_frozen=config.frozen_norm_share == 1,
+            is_frozen=config.is_norm_frozen_at(step / config.num_steps),
         )
         for step in range(config.num_steps)
     ]
-    return learner, losses
+    return Outcome(learner, losses, before)
 
 
-def results(learner: Learner, losses) -> dict[str, np.ndarray]:
-    """Returns all weights, averaged ones too, and the losses by name."""
-    values = {
-        name: keras.ops.convert_to_numpy(weight)
-        for name, weight in named_weights(learner.model).items()
+def weights(model: keras.Model, prefix: str) -> dict[str, np.ndarray]:
+    """Returns copies of the weights of a network by name."""
+    return {
+        f"{prefix}/{name}": np.array(keras.ops.convert_to_numpy(weight))
+        for name, weight in named_weights(model).items()
     }
+
+
+def results(outcome: Outcome) -> dict[str, np.ndarray]:
+    """Returns all weights, averaged ones too, losses and a prediction."""
+    learner, losses, before = outcome
+    values = {**before, **weights(learner.model, "after")}
     for name in losses[0]:
         values[f"losses/{name}"] = np.array([step[name] for step in losses])
     inputs, _, _ = random_batch(99)
+    one_patch = {name: array[:1] for name, array in inputs.items()}
+    predictor = with_raw_input(learner.model, ("A",))
     with learner.judged([inputs]):
-        for name, weight in named_weights(learner.model).items():
-            values[f"judged/{name}"] = keras.ops.convert_to_numpy(weight)
+        values["logits"] = predictor.predict_on_batch(one_patch)["A"]
+        values |= weights(learner.model, "judged")
     return values
 
 
@@ -150,7 +166,7 @@ def main(output: str, request: dict) -> None:
         request.get("devices"),
         Hosts(**request.get("hosts", {})),
     )
-    values = results(*learn(distribution, **request.get("changes", {})))
+    values = results(learn(distribution, **request.get("changes", {})))
     if distribution.is_chief:
         np.savez(output, **values)
 

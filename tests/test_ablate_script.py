@@ -180,7 +180,7 @@ def miniature(grid):
     return {**GRID, "axes": axes}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
 def test_miniature_of_each_grid(path, ablate, tmp_path):
     grid = json.loads(path.read_text())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from isl.evaluation.cells import Cell, CellComparison
+from isl.evaluation.distributions import pit_histogram
 from isl.evaluation.matching import CellErrors
 from isl.figures import drawing
 from isl.figures.cell_figure import cell_figure
@@ -45,6 +46,16 @@ def test_reliability_leaves_out_tenths_without_pixels(axes):
 def test_pit_of_a_calibrated_prediction_is_one_everywhere(axes):
     draw_pit(axes, np.full(20, 7.0))
     assert [bar.get_height() for bar in axes.patches] == [1.0] * 20
+
+
+def test_a_slope_of_the_pit_says_which_way_a_prediction_is_off(axes):
+    # No probability at the true bin or below it: all of it is brighter.
+    pit = pit_histogram(np.zeros(64), np.zeros(64))
+    draw_pit(axes, pit)
+    assert axes.patches[0].get_height() == pytest.approx(20)
+    left, right = axes.get_xlabel().split("\n")[1].split(";")
+    assert "left" in left and left.endswith("too bright")
+    assert "right" in right and right.endswith("too dark")
 
 
 def test_coverage_grows_from_the_median_outwards(axes):

@@ -43,6 +43,9 @@ def test_output_size_is_8_plus_16_k(size):
     ("name", "value"),
     [
         ("schedule", "linear"),
+        ("precision", "float16"),
+        ("accumulation_steps", 0),
+        ("accumulation_steps", 3),
         ("loss", "hinge"),
         ("batch_size", 0),
         ("num_steps", 0),

@@ -28,32 +28,48 @@ def finish(process, output):
 
 
 def assert_same(values, expected):
+    """The steps changed the same by the same, to a few hundredths.
+
+    Element by element would be too strict: where rounding turns a ReLU on or
+    off a gradient changes a little, and Adam makes small gradients large.
+    """
     assert values.keys() == expected.keys()
+    np.testing.assert_allclose(values["logits"], expected["logits"], atol=0.01)
     for name, array in expected.items():
-        np.testing.assert_allclose(values[name], array, atol=1e-5, err_msg=name)
+        kind, _, weight = name.partition("/")
+        if kind == "losses":
+            np.testing.assert_allclose(values[name], array, atol=1e-5)
+        elif kind in ("after", "judged"):
+            change = array - expected[f"before/{weight}"]
+            distance = np.linalg.norm(values[name] - array)
+            assert distance <= 0.05 * np.linalg.norm(change), name
 
 
-def on_one_device(backend, folder):
+def on_one_device(backend, folder, changes):
     output = folder / "one.npz"
-    return finish(run_elsewhere(output, backend, changes=CHANGES), output)
+    return finish(run_elsewhere(output, backend, changes=changes), output)
 
 
-@pytest.mark.slow
-def test_two_mirrored_devices_learn_what_one_does(tmp_path):
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "changes", [CHANGES, {"frozen_norm_share": 0.4}], ids=str
+)
+def test_two_mirrored_devices_learn_what_one_does(tmp_path, changes):
     output = tmp_path / "two.npz"
     two = run_elsewhere(
         output,
         "tensorflow",
         kind="mirrored",
         devices=["CPU:0", "CPU:1"],
-        changes=CHANGES,
+        changes=changes,
     )
-    assert_same(finish(two, output), on_one_device("tensorflow", tmp_path))
+    expected = on_one_device("tensorflow", tmp_path, changes)
+    assert_same(finish(two, output), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_devices_and_processes_under_jax_learn_what_one_device_does(tmp_path):
-    expected = on_one_device("jax", tmp_path)
+    expected = on_one_device("jax", tmp_path, CHANGES)
     output = tmp_path / "two.npz"
     two = run_elsewhere(output, "jax", kind="data_parallel", changes=CHANGES)
     assert_same(finish(two, output), expected)
@@ -143,7 +159,6 @@ def test_processes_that_cannot_meet_are_refused(hosts, message):
         ),
         (check_data_parallel, {"max_minutes": 5.0}, "max_minutes must.*: 5.0"),
     ],
-    ids=str,
 )
 def test_runs_that_cannot_be_shared_are_refused(check, changes, message):
     config = dataclasses.replace(CONFIG, **changes)

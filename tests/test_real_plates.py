@@ -31,7 +31,7 @@ def run_script(name, **values):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_a_spec_takes_images_to_training(shared_data, tmp_path, name):
     num_z, num_labels, expected = CASES[name]

@@ -56,14 +56,15 @@ def test_median_and_mean_are_the_value_inside_the_range():
         statistics(values, ("entropy",))
 
 
-def test_a_head_starts_at_the_mean_of_its_label():
+def test_a_head_starts_at_the_mean_and_spread_of_its_label():
     model = DESCRIPTION.build()
+    head = model.get_layer("DISK")
+    before = to_numpy(head.kernel).copy()
     counts = np.zeros(256, np.int64)
     counts[[51, 204]] = 10**9  # 0.2 and 0.8.
     initialise_head_biases(model, {"DISK": counts})
-    np.testing.assert_allclose(
-        to_numpy(model.get_layer("DISK").bias), [0.5], atol=1e-5
-    )
+    np.testing.assert_allclose(to_numpy(head.bias), [0.5], atol=1e-5)
+    np.testing.assert_allclose(to_numpy(head.kernel), 0.3 * before, atol=1e-5)
 
 
 def test_heads_have_one_output():

@@ -55,6 +55,10 @@ def test_train_reports_broken_planes(run, wells, tmp_path, damage):
         ({"train_split": "fit"}, ["fit"]),
         ({"init_from": "nowhere"}, ["nowhere", "no such folder"]),
         ({"freeze_body": "true"}, ["freeze_body", "init_from"]),
+        ({"accumulation_steps": 3}, ["accumulation_steps", "batch_size"]),
+        ({"model": "tiny_unet", "remat": "true"}, ["remat", "True"]),
+        ({"distribution": "data_parallel"}, ["KERAS_BACKEND=jax"]),
+        ({"num_processes": 2}, ["job_address", "None"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from isl.errors import InputError
 from isl.network.cost import multiply_adds, multiply_adds_per_pixel
 from isl.network.model import build_model, with_raw_input
 from isl.network.model_folder import (
@@ -21,6 +22,7 @@ from isl.network.networks import (
     with_towers,
     with_width,
 )
+from isl.network.transfer import restore_from
 from isl.network.unet import (
     FNET,
     TINY_FNET,
@@ -29,7 +31,7 @@ from isl.network.unet import (
     UNet,
     plan_unet,
 )
-from isl.network.unet_body import for_training
+from isl.network.unet_body import StandardizePlanes, for_training
 from isl.prediction.predictor import build_predictor
 from tests.test_predictor import (
     assert_close,
@@ -303,10 +305,31 @@ def test_a_model_folder_rebuilds_it(unet, tmp_path):
     )
 
 
+def test_what_fits_is_taken_over_from_another_unet(tmp_path):
+    """Other planes take a new first layer, another kind of head a new one."""
+    folder = tmp_path / "model"
+    source = build(TINY_FNET, labels=("A",))
+    save_model(folder, source, ModelDescription(TINY_FNET, 2, ("A",)))
+    regression = dataclasses.replace(TINY_FNET, num_bins=None)
+    description = ModelDescription(regression, 3, ("A",))
+    model = description.build()
+    transfer = restore_from(folder, model, description)
+    assert transfer.new == ("down0_0", "A")
+    assert len(transfer.restored_body) == 15
+    assert transfer.lines()[0].endswith("up0")
+    np.testing.assert_array_equal(
+        model.get_layer("up0_1").kernel, source.get_layer("up0_1").kernel
+    )
+    other = ModelDescription(TINY_UNET, 2, ("A",))
+    with pytest.raises(InputError, match="network of the architecture"):
+        restore_from(folder, other.build(), other)
+
+
 def test_layers_are_those_of_the_publications():
     names = [layer.name for layer in build(TINY_FNET).layers]
-    assert names[:10] == [
+    assert names[:11] == [
         "planes",
+        "standardize",
         "down0_0",
         "down0_0_norm",
         "down0_0_relu",
@@ -328,6 +351,12 @@ def test_layers_are_those_of_the_publications():
         "he_normal",
         "glorot_uniform",
     )
+
+
+def test_padding_is_a_plane_of_average_brightness():
+    pairs = np.array([0.5, 1.0, 0.75, 1.0, 0.0, 0.0], np.float32)
+    found = StandardizePlanes()(pairs[None, None, None])
+    np.testing.assert_allclose(to_numpy(found)[0, 0, 0], [0, 0, 2, 0, 0, -1])
 
 
 def test_autoencoding_heads_and_missing_planes():

@@ -11,6 +11,12 @@ from isl.evaluation.details import distribution_details
 from isl.evaluation.distributions import DistributionScores
 from isl.figures import drawing
 
+# Below the PIT histogram: what a slope means.
+PIT_LABEL = (
+    "Predicted probability of a darker pixel\n"
+    "high at the left: predicted too bright; at the right: too dark"
+)
+
 
 def reliability_figures(
     details: Mapping[str, Mapping[str, Any]],
@@ -99,6 +105,9 @@ def draw_reliability(
 def draw_pit(axes: matplotlib.axes.Axes, pit: np.ndarray) -> None:
     """Draws where the truth lies in the predicted distribution.
 
+    A truth that often lies low in it was predicted too bright, one that
+    often lies high too dark.
+
     Args:
         axes: Where to draw.
         pit: Pixels by the predicted probability of less, [bin].
@@ -117,7 +126,7 @@ def draw_pit(axes: matplotlib.axes.Axes, pit: np.ndarray) -> None:
     )
     axes.axhline(1.0, linestyle="--", color="0.4", linewidth=0.8)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("Predicted probability of a darker pixel", fontsize=9)
+    axes.set_xlabel(PIT_LABEL, fontsize=9)
     axes.set_ylabel("Pixels, relative to calibrated", fontsize=9)
 
 

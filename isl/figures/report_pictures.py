@@ -100,8 +100,9 @@ def _uncertainty(
             f"{label}, all wells: the closer to the dashed lines, the better. "
             "Left: of the pixels said to be bright with some probability, so "
             "many are. Middle: a calibrated histogram is flat, a bowl is too "
-            "sure, a hill too cautious, a slope too bright or too dark. "
-            "Right: intervals must hold as many pixels as they promise.",
+            "sure, a hill too cautious, one that falls to the right predicted "
+            "too bright, one that rises too dark. Right: intervals "
+            "must hold as many pixels as they promise.",
             drawing.figure_png(figure, 80),
         )
     known = [pair for pair in scored if label in pair[1].deviations]

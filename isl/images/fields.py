@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.discovery import locate, open_plane
+from isl.images.discovery import find_images, locate, open_plane
 from isl.images.name_pattern import FoundFile, index_files
 from isl.images.plane import Plane
 from isl.specs import DatasetSpec, Region, WellSpec
@@ -52,6 +52,19 @@ class FieldPlane:
         plane = self.open()
         image = plane.read(*(slice(0, size) for size in plane.shape))
         return image if plane.gain == 1 else image // np.uint16(plane.gain)
+
+    def read_sizes(self) -> tuple[float | None, float | None]:
+        """Returns what the file says about sizes; reads no pixel.
+
+        Returns:
+            Side of a pixel and distance of neighbouring planes, micrometres;
+            None where the file does not tell.
+
+        Raises:
+            InputError: If it cannot be opened.
+        """
+        found = find_images(pathlib.Path(self.path), None, ())
+        return found.pixel_size_um, found.z_spacing_um
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,20 +17,7 @@ import numpy as np
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage, check_square
 from isl.images.plane import check_region
-
-# Suffix of a file to the package that teaches bioio to read it. The extra
-# holds the first three, which need neither Java nor a compiler.
-PLUGINS = {
-    ".czi": "bioio-czi",
-    ".nd2": "bioio-nd2",
-    ".lif": "bioio-lif",
-    ".dv": "bioio-dv",
-    ".r3d": "bioio-dv",
-    ".ims": "bioio-bioformats",
-    ".oib": "bioio-bioformats",
-    ".oif": "bioio-bioformats",
-    ".vsi": "bioio-bioformats",
-}
+from isl.images.vendor_readers import PLUGINS, READERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +61,7 @@ class VendorPlane:
     def _image(self) -> np.ndarray:
         try:
             stored = self.load()
-        except MemoryError:
+        except (InputError, MemoryError):
             raise
         # Each plugin raises what its own library raises.
         except Exception as error:
@@ -126,8 +113,7 @@ def open_vendor(path: str | os.PathLike) -> VendorImage:
             anything but grey planes of one time point.
     """
     file, inside = split_vendor_path(path)
-    reader = _open_reader(file)
-    scenes = unique_names(reader.scenes)
+    scenes = list_vendor_scenes(file)
     if not inside and len(scenes) > 1:
         raise InputError(
             f"{path}: a scene must be named, as in {file.name}/{scenes[0]}. "
@@ -135,21 +121,24 @@ def open_vendor(path: str | os.PathLike) -> VendorImage:
         )
     scene = inside[0] if inside else scenes[0]
     check_part(path, "scene", scene, scenes)
-    reader.set_scene(scenes.index(scene))
-    _check_dimensions(path, reader)
-    channels = _channel_names(reader)
-    wanted = inside[1:2] or channels
-    for name in wanted:
-        check_part(path, "channel", name, channels)
-    sizes = reader.physical_pixel_sizes
+    index = scenes.index(scene)
+    with READERS.lend(file, index) as reader:
+        _check_dimensions(path, reader)
+        channels = _channel_names(reader)
+        wanted = inside[1:2] or channels
+        for name in wanted:
+            check_part(path, "channel", name, channels)
+        sizes = reader.physical_pixel_sizes
+        planes = tuple(
+            _planes(path, reader, file, index, channels.index(name))
+            for name in wanted
+        )
     if sizes.Y and sizes.X:
         check_square(str(path), sizes.Y, sizes.X)
     return VendorImage(
         path=str(path),
         channel_names=tuple(wanted),
-        planes=tuple(
-            _planes(path, reader, channels.index(name)) for name in wanted
-        ),
+        planes=planes,
         pixel_size_um=sizes.X or sizes.Y or None,
         annotations={},
         z_spacing_um=sizes.Z or None,
@@ -164,12 +153,13 @@ def iter_vendor_channels(
     Raises:
         InputError: As `open_vendor`.
     """
-    reader = _open_reader(pathlib.Path(file))
-    for index, scene in enumerate(unique_names(reader.scenes)):
-        reader.set_scene(index)
-        _check_dimensions(file, reader)
-        for channel in _channel_names(reader):
-            yield f"{scene}/{channel}", reader.dims.Z
+    file = pathlib.Path(file)
+    for index, scene in enumerate(list_vendor_scenes(file)):
+        with READERS.lend(file, index) as reader:
+            _check_dimensions(file, reader)
+            channels, num_z = _channel_names(reader), reader.dims.Z
+        for channel in channels:
+            yield f"{scene}/{channel}", num_z
 
 
 def list_vendor_scenes(file: str | os.PathLike) -> tuple[str, ...]:
@@ -178,26 +168,8 @@ def list_vendor_scenes(file: str | os.PathLike) -> tuple[str, ...]:
     Raises:
         InputError: As `open_vendor`.
     """
-    return unique_names(_open_reader(pathlib.Path(file)).scenes)
-
-
-def _open_reader(file: pathlib.Path) -> Any:
-    try:
-        import bioio
-    except ImportError as error:
-        raise InputError(
-            f"{file}: the extra bioio must be installed to read it "
-            "(pip install 'isl[bioio]'). Received: no package bioio."
-        ) from error
-    try:
-        return bioio.BioImage(file)
-    # No plugin, or what the plugin raises for a damaged file.
-    except Exception as error:
-        plugin = PLUGINS[file.suffix.lower()]
-        raise InputError(
-            f"{file}: must be a file that bioio can read with its plugin "
-            f"{plugin} (pip install {plugin}). Received: {error!r}."
-        ) from error
+    with READERS.lend(pathlib.Path(file)) as reader:
+        return unique_names(reader.scenes)
 
 
 def unique_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -219,24 +191,29 @@ def _channel_names(reader: Any) -> tuple[str, ...]:
 
 
 def _planes(
-    path: str | os.PathLike, reader: Any, channel: int
+    path: str | os.PathLike,
+    reader: Any,
+    file: pathlib.Path,
+    scene: int,
+    channel: int,
 ) -> tuple[VendorPlane, ...]:
-    # The scene is set once, so what is lazy here stays with it.
     stack = reader.get_image_dask_data("ZYX", T=0, C=channel)
     return tuple(
         VendorPlane(
             path=str(path),
             shape=stack.shape[1:],
             stored_dtype=np.dtype(stack.dtype).newbyteorder("="),
-            load=functools.partial(_load, plane),
+            load=functools.partial(_decode, file, scene, channel, z),
         )
-        for plane in stack
+        for z in range(len(stack))
     )
 
 
-def _load(plane: Any) -> np.ndarray:
-    # Threads of our own read many planes at once already.
-    return plane.compute(scheduler="synchronous")
+def _decode(file: pathlib.Path, scene: int, channel: int, z: int) -> np.ndarray:
+    # Names the plane instead of holding a reader, so that it can be pickled.
+    with READERS.lend(file, scene) as reader:
+        plane = reader.get_image_dask_data("YX", T=0, C=channel, Z=z)
+        return plane.compute(scheduler="synchronous")
 
 
 def _check_dimensions(path: str | os.PathLike, reader: Any) -> None:

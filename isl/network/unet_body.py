@@ -1,7 +1,7 @@
 """Builds a U-Net from its table, as functions of Keras tensors."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from isl.network.blocks import BATCH_NORM_EPSILON, CropMargin
 from isl.network.unet import (
@@ -15,6 +15,31 @@ from isl.network.unet import (
 
 # What zero padding can reach is cropped by a layer of this name.
 CONTEXT_CROP = "context_crop"
+
+
+# Mean and standard deviation of the planes as published (0.5, 0.125).
+_MEAN, _DEVIATION = 0.5, 0.125
+
+
+@keras.saving.register_keras_serializable(package="isl")
+class StandardizePlanes(layers.Layer):
+    """Gives planes mean 0 and standard deviation 1, as fnet has them.
+
+    A zero, with which convolutions pad, then is a pixel of average brightness
+    of a plane that is there; otherwise the edges of a patch would outshine
+    everything in it. An absent plane is 0 too, but its presence is -1.
+    """
+
+    def call(self, pairs):
+        """Maps pairs of intensity and presence, [..., 2 * z], to the same."""
+        intensity, presence = pairs[..., ::2], pairs[..., 1::2]
+        standard = (intensity - _MEAN * presence) / _DEVIATION
+        both = ops.stack([standard, presence - 1.0], axis=-1)
+        return ops.reshape(both, ops.shape(pairs))
+
+    def compute_output_spec(self, pairs):
+        """Shape of the pairs."""
+        return keras.KerasTensor(pairs.shape, pairs.dtype)
 
 
 def build_unet_body(
@@ -32,7 +57,7 @@ def build_unet_body(
         What every head reads, [batch, row - 2 * margin, column - 2 * margin,
         base_filters].
     """
-    x, skips = inputs, []
+    x, skips = StandardizePlanes(name="standardize")(inputs), []
     for step in plan_unet(unet, inputs.shape[-1]):
         if step.kind == SHRINK:
             skips.append((x, step.input_size))

@@ -160,7 +160,7 @@ def _scaled(
         shape=images.shape,
         read=read,
         pixel_size_um=preparation.pixel_size_um,
-        z_spacing_um=spec.z_spacing_um,
+        z_spacing_um=preparation.z_spacing_um,
         annotations=record,
     )
 
@@ -197,6 +197,7 @@ def _prepared_spec(preparation: Preparation) -> DatasetSpec:
         spec,
         num_z=len(records[0]["found"]["planes"]),
         pixel_size_um=preparation.pixel_size_um,
+        z_spacing_um=preparation.z_spacing_um,
         wells=tuple(
             preparation.writer.well_spec(well.name, spec.labels, well.splits)
             for well in preparation.wells

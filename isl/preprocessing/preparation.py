@@ -14,6 +14,7 @@ from isl.images import RawWell, find_raw_wells
 from isl.preprocessing.corrections import TileSteps, learn_tile_steps
 from isl.preprocessing.output import WellWriter
 from isl.preprocessing.raw_images import RawImages, lay_out
+from isl.preprocessing.stated_sizes import settle_sizes
 from isl.preprocessing.step_list import parse_steps
 from isl.preprocessing.steps import (
     DownscaleStep,
@@ -22,6 +23,7 @@ from isl.preprocessing.steps import (
     IlluminationStep,
     MedianStep,
     NormalizeStep,
+    SelectPlanesStep,
     Step,
     StitchStep,
 )
@@ -47,12 +49,13 @@ class Preparation:
     """A plate and what is to be done with it.
 
     Attributes:
-        spec: With a `source`.
+        spec: With a `source`, and sizes from the files where it gave none.
         steps: From its `preprocessing`.
         wells: The raw wells.
         image_root: Folder that its paths are relative to.
         output_dir: Folder to write into.
         writer: Writes wells there.
+        remarks: Lines on sizes that files state otherwise than the spec.
     """
 
     spec: DatasetSpec
@@ -61,6 +64,7 @@ class Preparation:
     image_root: pathlib.Path
     output_dir: pathlib.Path
     writer: WellWriter
+    remarks: tuple[str, ...] = ()
     _opened: dict[str, RawImages] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -79,6 +83,15 @@ class Preparation:
             return None
         return self.spec.pixel_size_um * math.prod(
             s.factor for s in self.steps if isinstance(s, DownscaleStep)
+        )
+
+    @property
+    def z_spacing_um(self) -> float | None:
+        """Distance of planes of the prepared wells in micrometres, or None."""
+        if self.spec.z_spacing_um is None:
+            return None
+        return self.spec.z_spacing_um * math.prod(
+            s.spacing for s in self.steps if isinstance(s, SelectPlanesStep)
         )
 
     @functools.cached_property
@@ -139,8 +152,9 @@ def open_preparation(
 
     Raises:
         InputError: If the spec has no source, a step or its order cannot be
-            used, a well or a plane is missing, or `output_dir` holds wells
-            that were prepared otherwise.
+            used, a well or a plane is missing, files differ in a size that
+            the spec leaves open, or `output_dir` holds wells that were
+            prepared otherwise.
     """
     if spec.source is None:
         raise InputError(
@@ -149,6 +163,7 @@ def open_preparation(
         )
     steps = parse_steps([dict(step) for step in spec.preprocessing], spec.name)
     wells = find_raw_wells(spec, image_root)
+    spec, remarks = settle_sizes(spec, wells)
     preparation = Preparation(
         spec,
         steps,
@@ -156,6 +171,7 @@ def open_preparation(
         pathlib.Path(image_root),
         pathlib.Path(output_dir),
         WellWriter(output_dir, image_format, [well.name for well in wells]),
+        remarks,
     )
     _check_settings(preparation)
     return preparation

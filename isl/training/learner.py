@@ -127,10 +127,11 @@ class Learner:
         """
         with contextlib.ExitStack() as stack:
             if self._config.averaging:
-                stack.enter_context(self._distribution.scope())
-                stack.enter_context(
-                    averaged_weights(self.trained, self.trained.optimizer)
+                averaged = averaged_weights(
+                    self.trained, self.trained.optimizer
                 )
+                with self._distribution.scope():
+                    stack.enter_context(averaged)
             if inputs is not None and self._recalibrator is not None:
                 self._recalibrator.run(inputs)
             yield

@@ -30,16 +30,21 @@ def initialise_head_biases(
     Args:
         model: From `isl.network.model.build_model`.
         histograms: Head to counts, [bin]. One is added to each bin. A
-            regression head starts at their mean.
+            regression head starts at their mean, and its first predictions
+            are spread about as much as they are, as if labels had been
+            standardised.
     """
     for head, counts in histograms.items():
         frequencies = (counts + 1) / (counts.sum() + counts.size)
-        bias = model.get_layer(head).bias
-        if bias.shape[0] == 1:
-            values = frequencies @ np.arange(NUM_BINS)[:, None] / (NUM_BINS - 1)
-        else:
-            values = np.log(frequencies)
-        bias.assign(values.astype(np.float32))
+        layer = model.get_layer(head)
+        if layer.bias.shape[0] > 1:
+            layer.bias.assign(np.log(frequencies).astype(np.float32))
+            continue
+        values = np.arange(NUM_BINS) / (NUM_BINS - 1)
+        mean = frequencies @ values
+        deviation = np.sqrt(frequencies @ (values - mean) ** 2)
+        layer.bias.assign([mean])
+        layer.kernel.assign(layer.kernel * deviation)
 
 
 def start_weights(
