@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from isl.evaluation.cells import CellComparison
+from isl.evaluation.cells import Cell, CellComparison
 from isl.evaluation.matching import CellErrors
 from isl.evaluation.scoring import LabelScores
 from isl.evaluation.tables import POOLED, MetricRow
@@ -80,15 +80,21 @@ def test_wide_interval():
     assert warnings(pearson=(None, None, None)) == []
 
 
-def with_cells(number, name):
-    cells = CellComparison(CellErrors(true=number), (), (), (), {})
+def with_cells(number, name, matched=0):
+    pairs = ((Cell(0.0, 0.0, 1, 0.5),) * 2,) * matched
+    cells = CellComparison(CellErrors(true=number), pairs, (), (), {})
     return dataclasses.replace(well(name=name), cells={"DAPI": cells})
 
 
 def test_too_few_cells():
     (text,) = warnings(with_cells(20, "A1"), with_cells(29, "A2"))
     assert "Too few cells for statistics: 49 true nuclei" in text
-    assert warnings(with_cells(20, "A1"), with_cells(30, "A2")) == []
+    assert warnings(with_cells(20, "A1", 20), with_cells(30, "A2", 30)) == []
+
+
+def test_too_few_matched_cells():
+    (text,) = warnings(with_cells(100, "A1", 20), with_cells(100, "A2", 29))
+    assert "Of 200 true nuclei only 49 match" in text
 
 
 def test_conditions_are_named_if_there_are_several():

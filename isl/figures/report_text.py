@@ -83,9 +83,10 @@ def _life(values: Mapping[str, float | None]) -> str:
     accuracy = values.get("live_dead_accuracy")
     if accuracy is None:
         return ""
+    matched = round(values["cell_recall"] * values["cells_true"])
     return (
-        f"{100 * accuracy:.0f} % of the matched nuclei are rightly called "
-        "alive or dead; always guessing the larger class would give "
+        f"Of {matched} matched nuclei {100 * accuracy:.0f} % are rightly "
+        "called alive or dead; always guessing the larger class would give "
         f"{100 * values['live_dead_majority']:.0f} %. {PRESS}"
     )
 

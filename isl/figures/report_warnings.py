@@ -119,3 +119,9 @@ def _of_cells(cells: CellComparison | None) -> Iterator[str]:
             f"Too few cells for statistics: {cells.errors.true} true nuclei, "
             f"fewer than {_MIN_CELLS}."
         )
+    elif cells is not None and len(cells.matched) < _MIN_CELLS:
+        yield (
+            f"Of {cells.errors.true} true nuclei only {len(cells.matched)} "
+            "match a predicted one: what is said of matched nuclei (area, "
+            "brightness, alive or dead) says little."
+        )
