@@ -9,8 +9,7 @@ resumes a run that was stopped. How long it takes: README.md.
 
 `--model=fnet` or `--model=unet` trains a baseline in place of the network of
 the paper, `--loss=mean_squared_error` heads that predict the intensity itself.
-`--init_from=MODEL_FOLDER` starts from another network. These, little memory,
-several devices and hosts, TensorBoard: docs/training.md.
+`--init_from=MODEL_FOLDER` starts from another network. More: docs/training.md.
 """
 
 from absl import flags
@@ -20,7 +19,8 @@ from isl.figures.reliability_figure import reliability_png
 from isl.network.networks import NETWORKS
 from isl.specs import load_dataset_spec
 from isl.training.config import TrainConfig
-from isl.training.distribution import KINDS, Hosts, start_distribution
+from isl.training.distribution import KINDS, start_distribution
+from isl.training.distribution_rules import Hosts
 from isl.training.presets import PRESETS, configure
 from isl.training.trainer import Trainer
 

@@ -21,10 +21,10 @@ from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription, named_weights
 from isl.training.distribution import (
     Distribution,
-    Hosts,
     OneDevice,
     start_distribution,
 )
+from isl.training.distribution_rules import Hosts
 from isl.training.learner import Learner
 from isl.training.start import precision_scope
 from tests.tiny_runs import MICRO, MICRO_CONFIG

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.training.distribution import (
+from isl.training.distribution import start_distribution
+from isl.training.distribution_rules import (
     Hosts,
     check_data_parallel,
     check_mirrored,
-    start_distribution,
 )
 from tests.learning_runs import CONFIG, run_elsewhere
 

@@ -84,7 +84,7 @@ def test_bfloat16_is_close_and_keeps_float32_where_it_matters(plain):
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("usual", "other"),
     [

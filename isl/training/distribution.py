@@ -6,7 +6,6 @@ original's replicas were asynchronous, which nobody does any more.
 """
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,14 @@ from isl.errors import InputError
 from isl.training.batch_parts import batch_part, split_batch
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch
+from isl.training.distribution_rules import (
+    ONE_HOST,
+    Hosts,
+    check_backend,
+    check_data_parallel,
+    check_devices,
+    check_mirrored,
+)
 
 KINDS = ("none", "mirrored", "data_parallel")
 
@@ -79,7 +86,7 @@ class Mirrored:
         Raises:
             InputError: If the back end is another, or a device is missing.
         """
-        _check_backend("mirrored", "tensorflow")
+        check_backend("mirrored", "tensorflow")
         import tensorflow as tf
 
         known = [
@@ -88,7 +95,7 @@ class Mirrored:
         ]
         if devices is None:
             devices = [name for name in known if name.startswith("GPU")]
-        _check_devices(devices, known)
+        check_devices(devices, known)
         self._strategy = tf.distribute.MirroredStrategy(list(devices))
         self._distribute = (
             self._strategy.experimental_distribute_values_from_function
@@ -120,46 +127,6 @@ class Mirrored:
         check_mirrored(config, self.num_devices)
 
 
-@dataclasses.dataclass(frozen=True)
-class Hosts:
-    """The processes of a run that spans several machines.
-
-    Attributes:
-        job_address: Of the first process, as "host:port"; None: there is only
-            this one.
-        num_processes: How many there are.
-        process_id: Number of this one, from 0.
-    """
-
-    job_address: str | None = None
-    num_processes: int = 1
-    process_id: int = 0
-
-    def check(self) -> None:
-        """Raises InputError if a value cannot be used."""
-        host, _, port = (self.job_address or "").rpartition(":")
-        if (self.job_address or self.num_processes > 1) and not (
-            host and port.isdigit()
-        ):
-            raise InputError(
-                f"job_address must be host:port of the first process. "
-                f"Received: {self.job_address}"
-            )
-        if self.job_address and self.num_processes < 2:
-            raise InputError(
-                f"num_processes must be at least 2 with job_address. "
-                f"Received: {self.num_processes}"
-            )
-        if not 0 <= self.process_id < max(1, self.num_processes):
-            raise InputError(
-                f"process_id must be below num_processes "
-                f"({self.num_processes}). Received: {self.process_id}"
-            )
-
-
-ONE_HOST = Hosts()
-
-
 class DataParallel:
     """Several devices of one or several machines, under JAX.
 
@@ -181,7 +148,7 @@ class DataParallel:
         Raises:
             InputError: If the back end is another, or a device is missing.
         """
-        _check_backend("data_parallel", "jax")
+        check_backend("data_parallel", "jax")
         self._hosts = hosts
         if hosts.num_processes > 1:
             keras.distribution.initialize(
@@ -189,7 +156,7 @@ class DataParallel:
             )
         known = keras.distribution.list_devices()
         devices = known if devices is None else devices
-        _check_devices(devices, known)
+        check_devices(devices, known)
         self._parallel = keras.distribution.DataParallel(devices=devices)
         self.num_devices = len(devices)
 
@@ -257,67 +224,3 @@ def start_distribution(
             f"{','.join(devices)}"
         )
     return OneDevice()
-
-
-def _check_backend(kind: str, needed: str) -> None:
-    if keras.backend.backend() != needed:
-        raise InputError(
-            f"distribution={kind} must be used under Keras' back end {needed} "
-            f"(KERAS_BACKEND={needed}). Received: {keras.backend.backend()}"
-        )
-
-
-def _check_devices(devices: Sequence[str], known: Sequence[str]) -> None:
-    missing = [name for name in devices if name not in known]
-    if missing or len(devices) < 2:
-        raise InputError(
-            f"devices must be at least two of {', '.join(known)}. Received: "
-            f"{', '.join(devices) or 'none'}"
-        )
-
-
-def check_mirrored(config: TrainConfig, num_devices: int) -> None:
-    """Raises InputError if a run cannot be mirrored.
-
-    Args:
-        config: The run.
-        num_devices: Devices of this machine.
-    """
-    _check_batch_size(config, num_devices)
-    if config.accumulation_steps > 1:
-        raise InputError(
-            f"accumulation_steps must be 1 with distribution=mirrored, under "
-            f"which Keras cannot accumulate. Received: "
-            f"{config.accumulation_steps}"
-        )
-    if config.remat:
-        raise InputError(
-            "remat must be off with distribution=mirrored. Received: True"
-        )
-
-
-def check_data_parallel(
-    config: TrainConfig, num_devices: int, num_processes: int
-) -> None:
-    """Raises InputError if a run cannot be shared under JAX.
-
-    Args:
-        config: The run.
-        num_devices: Devices of all processes.
-        num_processes: Processes.
-    """
-    _check_batch_size(config, num_devices)
-    if num_processes > 1 and config.max_minutes is not None:
-        raise InputError(
-            f"max_minutes must be left out with several processes, whose "
-            f"clocks differ; use num_steps. Received: {config.max_minutes}"
-        )
-
-
-def _check_batch_size(config: TrainConfig, num_devices: int) -> None:
-    if config.batch_size % (num_devices * config.accumulation_steps):
-        raise InputError(
-            f"batch_size must be a multiple of the number of devices "
-            f"({num_devices}) times accumulation_steps "
-            f"({config.accumulation_steps}). Received: {config.batch_size}"
-        )
