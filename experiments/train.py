@@ -7,9 +7,9 @@ r"""Trains the network on one or more data sets.
 Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
 resumes a run that was stopped. How long it takes: README.md.
 
-`--model=fnet` or `--model=unet` trains a baseline in place of the network of
-the paper, `--loss=mean_squared_error` heads that predict the intensity itself.
-`--init_from=MODEL_FOLDER` starts from another network. More: docs/training.md.
+`--model=fnet` or `unet` trains a baseline, `--loss=mean_squared_error` heads
+that predict the intensity itself, `--init_from=FOLDER` starts from another
+network. These, little memory, several devices, TensorBoard: docs/training.md.
 """
 
 from absl import flags

@@ -28,6 +28,10 @@ def averaged_weights(
     """
     kept = [ops.convert_to_numpy(weight).copy() for weight in model.weights]
     optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:
+        # Under JAX it shares memory with its average until now, and a
+        # prediction gives its memory away.
+        variable.assign(ops.convert_to_numpy(variable).copy())
     try:
         yield
     finally:
