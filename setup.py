@@ -15,6 +15,7 @@ TORCH = ["torch>=2.6"]
 # Plugins for the formats of Zeiss, Nikon and Leica need neither Java nor a
 # compiler; others are installed beside them.
 BIOIO = ["bioio>=3", "bioio-czi>=3", "bioio-lif>=2", "bioio-nd2>=2"]
+OPENVINO = ["openvino>=2025.3"]
 CLUSTER = ["distributed>=2024.8"]
 TUNE = ["optuna>=4.5"]
 TEST = [
@@ -25,6 +26,7 @@ TEST = [
     "ruff>=0.9",
     *CLUSTER,
     *JAX,
+    *OPENVINO,
     *TUNE,
 ]
 
@@ -62,6 +64,7 @@ setuptools.setup(
         "bioio": BIOIO,
         "cluster": CLUSTER,
         "jax": JAX,
+        "openvino": OPENVINO,
         "torch": TORCH,
         "tune": TUNE,
         "gpu": ["tensorflow[and-cuda]>=2.18"],

@@ -26,6 +26,7 @@ from isl.command_line import run
 from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import NETWORKS
+from isl.prediction.engine import ENGINES, KERAS
 from isl.specs import load_dataset_spec
 from isl.training.config import TrainConfig
 from isl.training.presets import configure
@@ -46,6 +47,7 @@ _NUM_LABELS = flags.DEFINE_integer(
 _STATISTICS = flags.DEFINE_list(
     "statistics", ["median"], "Statistics to predict."
 )
+_ENGINE = flags.DEFINE_enum("engine", KERAS, ENGINES, "What predicts.")
 _OUTPUT_SIZE = flags.DEFINE_integer(
     "output_size", None, "Pixels a side of a patch or tile."
 )
@@ -60,20 +62,13 @@ _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
 
 
 def _predict(description: ModelDescription, method: str) -> workloads.Workload:
-    table, size = description.architecture, _OUTPUT_SIZE.value
-    if method not in workloads.METHODS:
-        raise InputError(
-            f"method must be from {', '.join(workloads.METHODS)}. Received: "
-            f"{method}"
-        )
-    step = size if method == "exact" else (size or 0) - table.output_size
-    if size is not None and (size < table.output_size or step % table.grid):
-        raise InputError(
-            f"output_size must be a multiple of {table.grid} (exact) or "
-            f"{table.output_size} plus one (fast). Received: {size}"
-        )
     return workloads.prediction_workload(
-        description, method, size, _BATCH_SIZE.value, _STATISTICS.value
+        description,
+        method,
+        _OUTPUT_SIZE.value,
+        _BATCH_SIZE.value,
+        _STATISTICS.value,
+        _ENGINE.value,
     )
 
 

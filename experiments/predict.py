@@ -20,6 +20,7 @@ from absl import flags
 
 from isl import command_line
 from isl.images import describe_planes, open_image
+from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.output import check_output_suffix, predict_to_file
 from isl.prediction.request import Request, load_ready_model
 from isl.prediction.tiles import PADDINGS, STITCHINGS
@@ -63,6 +64,9 @@ _Z_PLANES = flags.DEFINE_list(
 _TILE_SIZE = flags.DEFINE_integer(
     "tile_size", None, "Pixels a side of a tile at most; about 264."
 )
+_ENGINE = flags.DEFINE_enum(
+    "engine", KERAS, ENGINES, "What computes; OpenVINO is an extra, on CPUs."
+)
 
 
 def main() -> None:
@@ -76,6 +80,7 @@ def main() -> None:
         units=_UNITS.value,
         z_planes=_Z_PLANES.value,
         tile_size=_TILE_SIZE.value,
+        engine=_ENGINE.value,
     )
     ready = load_ready_model(_MODEL.value, request)
     planes, tiling = ready.plan(well, _INPUT.value)

@@ -24,6 +24,7 @@ from absl import flags
 
 from isl import command_line
 from isl.prediction import workers
+from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.plate import predict_wells, sum_up
 from isl.prediction.plate_job import FORMATS, open_plate_job
 from isl.prediction.request import Request
@@ -54,6 +55,7 @@ _PADDING = flags.DEFINE_enum("padding", "reflect", PADDINGS, "Of the edges.")
 _UNITS = flags.DEFINE_enum("units", "intensity", UNITS, "Of the values.")
 _Z_PLANES = flags.DEFINE_list("z_planes", None, "Planes to use, from 0.")
 _TILE_SIZE = flags.DEFINE_integer("tile_size", None, "Pixels a side at most.")
+_ENGINE = flags.DEFINE_enum("engine", KERAS, ENGINES, "As of predict.py.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes to start; 0 for none.", lower_bound=0
 )
@@ -70,9 +72,10 @@ _SCHEDULER = flags.DEFINE_string(
 
 def main() -> None:
     execute = workers.choose_workers(_SCHEDULER.value, _NUM_WORKERS.value)
+    threads = _THREADS.value
     if _NUM_WORKERS.value:
-        share = workers.share_of_cores(_NUM_WORKERS.value)
-        os.environ.update(workers.thread_limits(_THREADS.value or share))
+        threads = threads or workers.share_of_cores(_NUM_WORKERS.value)
+        os.environ.update(workers.thread_limits(threads))
     source, inputs = find_inputs(
         _INPUT.value, _DATA_SPEC.value, _IMAGE_ROOT.value, _OUTPUT.value
     )
@@ -84,13 +87,14 @@ def main() -> None:
         units=_UNITS.value,
         z_planes=_Z_PLANES.value,
         tile_size=_TILE_SIZE.value,
+        engine=_ENGINE.value,
     )
     # Workers may have another current directory.
     model, output = (
         pathlib.Path(flag.value).resolve() for flag in (_MODEL, _OUTPUT)
     )
     job, wells = open_plate_job(
-        model, request, inputs, source, output, _FORMAT.value
+        model, request, inputs, source, output, _FORMAT.value, threads
     )
     outcomes = predict_wells(job, wells, execute, show_progress=True)
     summary, failures = sum_up(outcomes)

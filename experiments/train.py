@@ -53,7 +53,7 @@ _REPLACED = {
     for define, names in (
         (
             flags.DEFINE_integer,
-            "accumulation_steps batch_size focus_shift num_steps "
+            "accumulation_steps batch_size focus_shift label_stride num_steps "
             "num_validation_crops num_z output_size recalibration_batches "
             "seed steps_per_epoch warmup_steps",
         ),

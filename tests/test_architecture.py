@@ -268,3 +268,46 @@ def test_the_table_survives_json():
     for architecture in ARCHITECTURES.values():
         text = json.dumps(architecture.to_dict())
         assert Architecture.from_dict(json.loads(text)) == architecture
+
+
+def _half_resolution(**changes):
+    return Architecture(
+        **{
+            "towers": (
+                (downscale(1), in_scale(1)),
+                (downscale(2), upscale(1)),
+            ),
+            "trunk": (in_scale(1), upscale(1)),
+            "output_size": 16,
+            "stem_filters": 4,
+            "base_filters": 8,
+            "upscale_base_filters": 8,
+            "expansion_ratio": 2.0,
+            "scale_filters": (4, 8, 12),
+            **changes,
+        }
+    )
+
+
+def test_filters_by_scale():
+    table = _half_resolution()
+    fine, coarse = plan_towers(table, NUM_PLANES)
+    assert [block.output_filters for block in fine] == [8, 8, 8]
+    # Half, half, quarter, quarter, then half again.
+    assert [b.output_filters for b in coarse] == [8, 8, 12, 12, 8, 8]
+    assert [b.expansion_filters for b in coarse] == [16, 16, 24, 24, 16, 16]
+    # 16 are merged, at half resolution; in-scale blocks never lose filters.
+    trunk = plan_trunk(table, NUM_PLANES)
+    assert [block.output_filters for block in trunk] == [16, 4, 4]
+    assert trunk[-1].output_size == 16
+
+
+def test_filters_by_scale_survive_json():
+    table = _half_resolution()
+    values = json.loads(json.dumps(table.to_dict()))
+    assert Architecture.from_dict(values) == table
+
+
+def test_scale_filters_that_no_network_can_have_are_refused():
+    with pytest.raises(ValueError, match="scale_filters must be a positive"):
+        _half_resolution(scale_filters=(4, 0, 12))

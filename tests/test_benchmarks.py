@@ -63,6 +63,28 @@ def test_sizes_of_tiles_have_defaults():
     assert workload.parameters["batch_size"] == 16
 
 
+def test_prediction_by_another_engine():
+    pytest.importorskip("openvino")
+    workload = workloads.prediction_workload(
+        MODEL, "fast", 24, engine="openvino"
+    )
+    assert workload.run().shape == (1, 24, 24, 2)
+    assert workload.parameters["engine"] == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "message"),
+    [
+        ("slow", None, "method must be from patchwise, .* Received: slow"),
+        ("fast", 7, "output_size must be a multiple of 1 .* Received: 7"),
+        ("exact", 4, "output_size must be a multiple of 1 .* Received: 4"),
+    ],
+)
+def test_mistakes_in_what_to_predict(method, size, message):
+    with pytest.raises(InputError, match=message):
+        workloads.prediction_workload(MODEL, method, size)
+
+
 def test_training_does_steps():
     workload = workloads.training_workload(MODEL, MICRO_CONFIG)
     first = workload.run()

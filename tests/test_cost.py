@@ -5,7 +5,16 @@ import math
 import keras
 import pytest
 
-from isl.network.architecture import CONCORDANCE, NARROW, PAPER, TINY
+from isl.network.architecture import (
+    CONCORDANCE,
+    NARROW,
+    PAPER,
+    TINY,
+    Architecture,
+    downscale,
+    in_scale,
+    upscale,
+)
 from isl.network.cost import exact_multiply_adds, multiply_adds
 from isl.network.model import build_model
 
@@ -49,9 +58,8 @@ def test_larger_patches_cost_less_a_pixel():
     assert costs == sorted(costs, reverse=True)
 
 
-def test_every_convolution_is_counted():
-    """Against the shapes that real layers see."""
-    model = build_model(TINY, 3, ("A", "B"), initializer="zeros")
+def _count(model, size):
+    """Counts the multiply-adds of the shapes that real layers see."""
     layers = [
         layer
         for layer in model.layers
@@ -60,7 +68,6 @@ def test_every_convolution_is_counted():
     probe = keras.Model(
         model.input, [(layer.input, layer.output) for layer in layers]
     )
-    size = 40 + 2 * TINY.margin
     total = 0
     for layer, (before, after) in zip(
         layers, probe(keras.ops.zeros((1, size, size, 6))), strict=True
@@ -68,8 +75,33 @@ def test_every_convolution_is_counted():
         transposed = isinstance(layer, keras.layers.Conv2DTranspose)
         _, rows, columns, _ = before.shape if transposed else after.shape
         total += rows * columns * math.prod(layer.kernel.shape)
-    assert multiply_adds(TINY, 6, 2, 40) == total
+    return total
+
+
+def test_every_convolution_is_counted():
+    model = build_model(TINY, 3, ("A", "B"), initializer="zeros")
+    count = _count(model, 40 + 2 * TINY.margin)
+    assert multiply_adds(TINY, 6, 2, 40) == count
 
 
 def test_exact_equals_one_pass_where_nothing_is_shifted():
     assert exact_multiply_adds(TINY, 6, 2, 40) == multiply_adds(TINY, 6, 2, 40)
+
+
+def test_a_trunk_at_half_resolution_is_counted():
+    """Towers that stay at half resolution, enlarged by the trunk."""
+    table = Architecture(
+        towers=((downscale(1), in_scale(1)), (downscale(2), upscale(1))),
+        trunk=(in_scale(1), upscale(1)),
+        output_size=16,
+        stem_filters=4,
+        base_filters=8,
+        upscale_base_filters=8,
+        expansion_ratio=1.0,
+        scale_filters=(4, 8, 12),
+    )
+    for size in (16, 16 + 4 * table.grid):
+        model = build_model(table, 3, ("A", "B"), initializer="zeros")
+        assert multiply_adds(table, 6, 2, size) == _count(
+            model, size + 2 * table.margin
+        )

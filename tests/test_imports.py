@@ -34,7 +34,11 @@ OUTSIDE = {
     "inspection": {"numpy", "tifffile", "PIL", "tqdm"},
 }
 # Files that may use what the others may not.
-TENSORFLOW = {"isl/network/tf1_checkpoint.py", "isl/training/distribution.py"}
+TENSORFLOW = {
+    "isl/network/tf1_checkpoint.py",
+    "isl/prediction/engine.py",
+    "isl/training/distribution.py",
+}
 BACKENDS = {"isl/benchmarks/measure.py"}
 PRINT = {"isl/command_line.py"}
 MAX_SCRIPT_LINES = 120

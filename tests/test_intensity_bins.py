@@ -44,9 +44,8 @@ def test_statistics_of_a_distribution_written_by_hand():
     expected = [1.0, 0.7, 0.348, 0.9, 0.880]
     np.testing.assert_allclose(to_numpy(found), expected, atol=5e-4)
     # The third bin reaches one half exactly, which a softmax may just miss.
-    cumulative = np.cumsum(probabilities)
-    assert cumulative[2] == 0.5
-    median = to_numpy(intensity_bins.quantile(cumulative, 0.5))
+    assert np.cumsum(probabilities)[2] == 0.5
+    median = to_numpy(intensity_bins.quantile(probabilities, 0.5))
     assert median == pytest.approx(0.667, abs=5e-4)
     assert STATISTICS == (
         "mode",
@@ -110,8 +109,22 @@ def test_order_and_repetition_of_names_are_the_callers():
 
 def test_a_quantile_never_exceeds_one():
     # The cumulative probabilities of many bins may stop below 1.
-    cumulative = np.full(256, 0.3, np.float32)
-    assert to_numpy(intensity_bins.quantile(cumulative, 0.5)) == 1.0
+    probabilities = np.full(256, 0.3 / 256, np.float32)
+    assert to_numpy(intensity_bins.quantile(probabilities, 0.5)) == 1.0
+
+
+@pytest.mark.parametrize("num_bins", [4, 32, 100, 256])
+def test_quantiles_at_all_bins(num_bins):
+    # Powers of two add up exactly, so no rounding decides.
+    probabilities = np.zeros((num_bins, num_bins), np.float32)
+    index = np.arange(num_bins)
+    probabilities[index, index] += 0.75
+    probabilities[index, index[::-1]] += 0.25
+    found = to_numpy(intensity_bins.quantile(probabilities, 0.5))
+    np.testing.assert_allclose(found, index / (num_bins - 1), atol=1e-7)
+    found = to_numpy(intensity_bins.quantile(probabilities, 0.25))
+    expected = np.minimum(index, index[::-1]) / (num_bins - 1)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_statistics_accept_half_precision():

@@ -1,15 +1,21 @@
+import dataclasses
+import re
+
 import keras
 import numpy as np
 import pytest
 
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
+from isl.evaluation.scoring import true_bins
+from isl.evaluation.tables import POOLED, read_metrics_csv
 from isl.evaluation.tile_scores import pool
+from isl.figures.evaluation_output import write_evaluation
 from isl.network.model_folder import ModelDescription
 from isl.prediction.predictor import build_predictor, iter_predictions
 from isl.prediction.tiles import plan_tiles
 from isl.specs import Region
-from tests.tiny_runs import MICRO, disks
+from tests.tiny_runs import MICRO, ArrayPlane, disks
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +97,82 @@ def test_tiles_add_up_to_the_well(scorer):
         whole, pooled = scores.labels[label].metrics(), pool(tiles).metrics()
         for name in ("pearson", "bin_accuracy", "mae", "nll", "crps"):
             assert pooled[name] == pytest.approx(whole[name], rel=1e-6)
+
+
+class KeepingPlane(ArrayPlane):
+    """A plane that keeps what it decoded."""
+
+    kept = None
+
+    def read(self, rows, columns):
+        self.kept = self.values
+        return super().read(rows, columns)
+
+
+def test_decoded_planes_are_not_kept(scorer):
+    well = disks()
+    planes = tuple(KeepingPlane(plane.values) for plane in well.planes)
+    score_model(scorer, "c", dataclasses.replace(well, planes=planes), Region())
+    assert [plane.kept for plane in planes] == [None, None]
+
+
+NEED_A_DISTRIBUTION = {
+    "nll",
+    "crps",
+    "coverage_50",
+    "coverage_90",
+    "expected_calibration_error",
+    "sharpness",
+}
+
+
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory):
+    """A well scored by heads that predict the intensity itself, reported."""
+    keras.utils.set_random_seed(0)
+    architecture = dataclasses.replace(MICRO, num_bins=None)
+    description = ModelDescription(architecture, 2, ("DISK", "INVERSE"))
+    network = description.build()
+    for label in description.labels:
+        # Random weights may predict nothing inside the range.
+        head = network.get_layer(label)
+        head.kernel.assign(0.05 * head.kernel)
+        head.bias.assign([0.4])
+    scorer = build_model_scorer(network, description, description.labels)
+    # Five tiles or more have intervals.
+    well = disks(shape=(260, 200))
+    scores = score_model(scorer, "c", well, Region())
+    folder = tmp_path_factory.mktemp("regression")
+    write_evaluation(folder, [(well, scores)], "Title", {})
+    return well, scores, folder
+
+
+@pytest.mark.parametrize("label", ["DISK", "INVERSE"])
+def test_regression_heads_have_pixel_metrics_only(regression, label):
+    well, scores, folder = regression
+    rows = {
+        row.metric: row
+        for row in read_metrics_csv(folder / "metrics.csv")
+        if (row.well, row.label) == (POOLED, label)
+    }
+    undefined = {name for name, row in rows.items() if row.value is None}
+    assert undefined == NEED_A_DISTRIBUTION
+    assert all(rows[name].low is None for name in undefined)
+    true = true_bins(well.labels[label].values).astype(float)
+    predicted = scores.predictions[label].astype(float)
+    assert predicted.std() > 0
+    expected = np.corrcoef(true.ravel(), predicted.ravel())[0, 1]
+    assert rows["pearson"].value == pytest.approx(expected)
+    error = np.abs(true - predicted).mean() / 255
+    assert rows["mae"].value == pytest.approx(error)
+    assert rows["mae"].low < error < rows["mae"].high
+
+
+def test_report_of_regression_heads(regression):
+    *_, folder = regression
+    for name in ("metrics.csv", "metrics.json", "report.html"):
+        text = (folder / name).read_text()
+        assert not re.search(r"\bnan\b", text, re.IGNORECASE), name
+    page = (folder / "report.html").read_text()
+    assert page.count("No distribution was scored") == 2
+    assert "Can its uncertainty be trusted?" not in page

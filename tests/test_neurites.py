@@ -53,6 +53,13 @@ def test_lines_at_the_border_do_not_meet_the_other_side():
     assert lengths(lines).sum() == pytest.approx(18)
 
 
+def test_lengths_are_in_the_order_of_the_pixels():
+    lines = np.zeros(SHAPE, bool)
+    lines[10, 5:8] = True  # Ends count half.
+    lines[20, 5] = True  # A dot has no length.
+    np.testing.assert_allclose(lengths(lines), [0.5, 1, 0.5, 0])
+
+
 def test_skeleton_is_the_middle_of_a_bar():
     lines = skeleton(line_image(), SETTINGS)
     rows, columns = np.nonzero(lines)

@@ -2,6 +2,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage import feature, filters, measure, segmentation
 
 from isl.evaluation.nuclei import NucleiSettings, segment_nuclei
 from isl.specs.evaluation import NucleiSpec
@@ -93,6 +95,34 @@ def test_a_dark_seam_parts_what_the_outline_does_not():
     assert found[80, 75] != found[80, 105]
     outline_only = dataclasses.replace(SETTINGS, core=200)
     assert segment_nuclei(image, outline_only).max() == 1
+
+
+def test_every_region_is_parted_by_itself_as_in_one_pass():
+    generator = np.random.default_rng(3)
+    image = filters.gaussian(generator.normal(0.4, 1, (160, 200)), 2.5)
+    settings = NucleiSettings(1.0, 60, 0.02, 8.0, 20, 2)
+    found = segment_nuclei(image, settings)
+    mask = found > 0
+    # Same outlines: distances and watershed of the whole image at once.
+    smooth = filters.gaussian(image.astype(np.float32), 1.0)
+    core = ndimage.binary_fill_holes(
+        mask & (smooth > filters.gaussian(smooth, 8.0))
+    )
+    distance = filters.gaussian(
+        ndimage.distance_transform_edt(core).astype(np.float32), 1.0
+    )
+    peaks = feature.peak_local_max(
+        distance,
+        min_distance=2,
+        threshold_abs=1.0,
+        labels=measure.label(mask),
+        exclude_border=False,
+    )
+    seeds = np.zeros(mask.shape, int)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    expected = segmentation.watershed(-distance, seeds, mask=mask)
+    assert found.max() > 40
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_settings_of_a_spec_are_scaled():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -291,6 +292,30 @@ def test_mistakes_are_one_line_and_write_nothing(
         predict(**options)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_that_is_not_there(predict, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+        predict(engine="openvino")
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_of_a_worker_reach_its_engine(
+    predict, script, tmp_path, monkeypatch
+):
+    for name in workers.thread_limits(1):
+        monkeypatch.setenv(name, "1")
+    jobs = []
+
+    def predict_nothing(job, wells, execute, show_progress):
+        jobs.append(job)
+        return ()
+
+    monkeypatch.setattr(script, "predict_wells", predict_nothing)
+    predict(num_workers=2, threads_per_worker=3)
+    predict(output=tmp_path / "alone")
+    assert [job.num_threads for job in jobs] == [3, None]
 
 
 def test_output_must_be_new_or_ours(predict, tmp_path):

@@ -1,6 +1,7 @@
 """The script, from files to a file."""
 
 import dataclasses
+import sys
 
 import keras
 import numpy as np
@@ -100,6 +101,13 @@ def test_flags(predict, model, folder, capsys):
     assert max(tiff.annotations["tile_shape"]) <= 24
     assert tiff.annotations["z_planes"] == [2, 1, 0]
     assert "from planes 2,1,0 of 0 to 2\n" in capsys.readouterr().out
+
+
+def test_an_engine_that_is_not_there(predict, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+        predict(engine="openvino")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_ome_tiff_with_fewer_planes(predict, tmp_path, capsys):

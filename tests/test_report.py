@@ -232,6 +232,7 @@ def test_summary_of_cells():
 def test_summary_of_lines():
     text = summary(neurite_completeness=0.5, neurite_correctness=0.25)
     assert "50 % of the length are found; 25 %" in text
+    assert "traced inside clumps of cell bodies" in text
     assert summary(neurite_completeness=None, neurite_correctness=0.2) == ""
 
 
@@ -240,6 +241,8 @@ def test_summary_of_undefined_values():
     assert "is undefined, because" in summary(pearson=None)
     assert summary(nll=0.3) == ""
     assert summary(nll=None, label_entropy=None) == ""
+    text = summary(nll=None, label_entropy=0.4)
+    assert text.startswith("No distribution was scored")
     assert summary(cells_true=0.0) == ""
     row = MetricRow("b", POOLED, LABEL, "pearson", None, 0)
     assert "No pixel was evaluated" in report_text.summarise({"pearson": row})

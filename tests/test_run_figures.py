@@ -40,6 +40,11 @@ def curves(axes):
     ]
 
 
+def legend(figure):
+    (found,) = figure.legends
+    return [text.get_text() for text in found.get_texts()]
+
+
 def test_training_curves_draw_what_the_log_holds():
     above, below = training_curves({"run": LOG}).axes
     assert above.get_title(loc="left") == "DAPI"
@@ -54,8 +59,22 @@ def test_training_curves_of_several_runs():
     assert titles == ["DAPI", "MAP2"]
     first = figure.axes[0].lines
     assert first[0].get_color() != first[2].get_color()
-    legend = figure.axes[2].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+    assert legend(figure) == ["one", "two"]
+
+
+def test_training_curves_of_a_regression_head_have_no_cross_entropy():
+    rows = [{**row, "validation_DAPI_nll": ""} for row in LOG]
+    above, below = training_curves({"run": rows}).axes
+    assert curves(above) == [[[0, 1.0], [10, 0.5]]]
+    assert above.get_ylabel() == "Loss"
+
+
+def test_panels_without_values_say_so():
+    rows = [{**row, "validation_DAPI_pearson": ""} for row in LOG]
+    above, below = training_curves({"run": rows}).axes
+    assert [text.get_text() for text in below.texts] == ["undefined so far"]
+    assert not below.get_yticks().size and not above.texts
+    assert below.get_xlim() == above.get_xlim()
 
 
 def test_training_curves_of_an_empty_log():
@@ -121,8 +140,10 @@ def test_curve_is_the_mean_over_seeds(tmp_path):
     assert sorted(dots.tolist()) == [[1, 0.25], [1, 0.75], [13, 0.8]]
     band = axes.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() == 0.25 and band[:, 1].max() == 0.8
-    assert axes.get_legend() is None
-    assert axes.get_ylabel() == "pearson" and axes.get_xlabel() == "z-planes"
+    assert not figure.legends
+    assert axes.get_ylabel() == "Pearson r" and axes.get_xlabel() == "z-planes"
+    ticks = axes.get_xticks()
+    np.testing.assert_array_equal(ticks, np.rint(ticks))
 
 
 def test_runs_that_differ_otherwise_are_other_curves(tmp_path):
@@ -137,11 +158,31 @@ def test_runs_that_differ_otherwise_are_other_curves(tmp_path):
         "train_share",
     )
     first, second = figure.axes
-    names = [text.get_text() for text in first.get_legend().get_texts()]
-    assert names == ["model isl", "model unet"]
+    assert legend(figure) == ["model isl", "model unet"]
     assert [[0.5, 0.5], [1.0, 0.5]] in curves(first)
     assert [[1.0, 0.1]] in curves(first)
     assert [[1.0, 0.3]] in curves(second)
+
+
+def test_a_kind_of_run_looks_the_same_in_every_panel(tmp_path):
+    figure = comparison.curve_figure(
+        results(
+            tmp_path,
+            {"num_z": "1"},
+            {"num_z": "1", "model": "unet"},
+            {"num_z": "1", "model": "unet", "label": "MAP2"},
+        ),
+        "num_z",
+    )
+    first, second = (
+        [
+            (line.get_color(), line.get_marker())
+            for line in axes.lines
+            if line.get_linestyle() == "None"
+        ]
+        for axes in figure.axes
+    )
+    assert len(set(first)) == 2 and second == first[1:]
 
 
 def test_multi_task_compares_together_with_alone(tmp_path):

@@ -10,8 +10,11 @@ import keras
 import numpy as np
 
 from isl.benchmarks import measure
+from isl.errors import InputError
 from isl.network.cost import exact_multiply_adds, multiply_adds
 from isl.network.model_folder import ModelDescription
+from isl.network.networks import Network
+from isl.prediction.engine import KERAS, with_engine
 from isl.prediction.predictor import build_predictor
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
@@ -56,6 +59,7 @@ def prediction_workload(
     output_size: int | None = None,
     batch_size: int | None = None,
     statistics: Sequence[str] = ("median",),
+    engine: str = KERAS,
 ) -> Workload:
     """Statistics of one batch of tiles, from uint16 planes in memory.
 
@@ -69,8 +73,14 @@ def prediction_workload(
             pass, 256 exact.
         batch_size: Patches or tiles at once; None: 16 patches or 1 tile.
         statistics: To compute for each label.
+        engine: One of `isl.prediction.engine.ENGINES`.
+
+    Raises:
+        InputError: If there is no such method or size, or the engine cannot
+            be used.
     """
     table = description.architecture
+    _check_method(method, table, output_size)
     is_exact = method == "exact"
     if output_size is None:
         tile = 16 * table.grid
@@ -87,6 +97,7 @@ def prediction_workload(
         statistics=statistics,
         stitching="exact" if is_exact else "fast",
     )
+    predictor = with_engine(predictor, engine)
     inputs = _random_input(
         np.random.default_rng(0),
         batch_size,
@@ -103,11 +114,25 @@ def prediction_workload(
         ),
         parameters={
             "method": method,
+            "engine": engine,
             "output_size": output_size,
             "batch_size": batch_size,
             "statistics": list(statistics),
         },
     )
+
+
+def _check_method(method: str, table: Network, size: int | None) -> None:
+    if method not in METHODS:
+        raise InputError(
+            f"method must be from {', '.join(METHODS)}. Received: {method}"
+        )
+    step = size if method == "exact" else (size or 0) - table.output_size
+    if size is not None and (size < table.output_size or step % table.grid):
+        raise InputError(
+            f"output_size must be a multiple of {table.grid} (exact) or "
+            f"{table.output_size} plus one (fast). Received: {size}"
+        )
 
 
 def training_workload(
@@ -131,7 +156,8 @@ def training_workload(
     inputs = _random_input(
         generator, batch_size, config.input_size, description.num_z
     )
-    shape = (batch_size, size, size)
+    num_targets = size // config.label_stride
+    shape = (batch_size, num_targets, num_targets)
     targets = {
         head: generator.integers(0, 65536, shape, np.uint16)
         for head in model.output

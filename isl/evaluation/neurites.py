@@ -109,6 +109,7 @@ def skeleton(image: np.ndarray, settings: NeuriteSettings) -> np.ndarray:
     )
     surroundings = ndimage.uniform_filter(smooth, settings.window)
     mask = smooth > surroundings + np.float32(settings.contrast)
+    del smooth, surroundings  # What follows takes memory of its own.
     mask = morphology.remove_small_objects(mask, max_size=settings.min_area - 1)
     return morphology.skeletonize(mask)
 
@@ -123,19 +124,20 @@ def lengths(lines: np.ndarray) -> np.ndarray:
         lines: bool, [row, column].
 
     Returns:
-        float64, [row, column]; the sum is the length in pixels.
+        float64, [pixel], in the order of `lines.nonzero()`; the sum is the
+        length in pixels.
     """
     inside = np.pad(lines, 1).astype(bool)
-    total = np.zeros(inside.shape)
-    for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        neighbour = np.roll(inside, (-rows, -columns), (0, 1))
-        pair = inside & neighbour
-        if rows and columns:
-            corner = np.roll(inside, -rows, 0) | np.roll(inside, -columns, 1)
-            pair &= ~corner
-        half = 0.5 * np.hypot(rows, columns) * pair
-        total += half + np.roll(half, (rows, columns), (0, 1))
-    return total[1:-1, 1:-1]
+    rows, columns = inside.nonzero()
+    total = np.zeros(rows.size)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            neighbour = inside[rows + down, columns + right]
+            if down and right:
+                neighbour &= ~inside[rows + down, columns]
+                neighbour &= ~inside[rows, columns + right]
+            total += 0.5 * np.hypot(down, right) * neighbour
+    return total
 
 
 def compare_neurites(
@@ -155,14 +157,18 @@ def compare_neurites(
     return NeuriteComparison(
         true_length=float(one_lengths.sum()),
         predicted_length=float(other_lengths.sum()),
-        true_found=float(one_lengths[_near(other, settings.tolerance)].sum()),
+        true_found=float(
+            one_lengths[_near(other, settings.tolerance)[one]].sum()
+        ),
         predicted_right=float(
-            other_lengths[_near(one, settings.tolerance)].sum()
+            other_lengths[_near(one, settings.tolerance)[other]].sum()
         ),
     )
 
 
 def _near(lines: np.ndarray, tolerance: float) -> np.ndarray:
-    if not lines.any():
-        return np.zeros(lines.shape, bool)
-    return ndimage.distance_transform_edt(~lines) <= tolerance
+    """Pixels at most `tolerance` from a line, bool, [row, column]."""
+    radius = int(tolerance)
+    offsets = np.arange(-radius, radius + 1)
+    disk = np.hypot(offsets[:, np.newaxis], offsets) <= tolerance
+    return ndimage.binary_dilation(lines, disk)

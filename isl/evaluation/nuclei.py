@@ -78,6 +78,14 @@ def segment_nuclei(image: np.ndarray, settings: NucleiSettings) -> np.ndarray:
     Returns:
         int32, [row, column]: 0 is background, nuclei are 1, 2, ...
     """
+    mask, core = _outlines(image, settings)
+    return _part(mask, _distances(core), settings.min_distance)
+
+
+def _outlines(
+    image: np.ndarray, settings: NucleiSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what belongs to nuclei, and their cores, bool, [row, column]."""
     smooth = filters.gaussian(
         image.astype(np.float32, copy=False),
         settings.smoothing,
@@ -85,33 +93,59 @@ def segment_nuclei(image: np.ndarray, settings: NucleiSettings) -> np.ndarray:
     )
     surroundings = ndimage.uniform_filter(smooth, settings.window)
     mask = smooth > surroundings + np.float32(settings.contrast)
+    close = filters.gaussian(smooth, settings.core, preserve_range=True)
+    core = smooth > close
+    del smooth, surroundings, close  # What follows takes memory of its own.
     mask = ndimage.binary_fill_holes(mask)
     # Thin bridges between nuclei are not part of either.
     mask = ndimage.binary_opening(
         mask, morphology.disk(max(1, round(settings.smoothing)))
     )
     mask = morphology.remove_small_objects(mask, max_size=settings.min_area - 1)
-    close = filters.gaussian(smooth, settings.core, preserve_range=True)
-    core = ndimage.binary_fill_holes(mask & (smooth > close))
-    return _part(mask, core, settings.min_distance)
+    return mask, ndimage.binary_fill_holes(mask & core)
 
 
-def _part(mask: np.ndarray, core: np.ndarray, min_distance: int) -> np.ndarray:
-    """Parts regions that hold several nuclei."""
-    distance = ndimage.distance_transform_edt(core).astype(np.float32)
-    distance = filters.gaussian(
-        distance, _DISTANCE_SMOOTHING, preserve_range=True
-    )
+def _distances(core: np.ndarray) -> np.ndarray:
+    """Distance of each pixel of a core to the next one outside of it.
+
+    Core by core, as one pass over a well would take 33 bytes for each pixel.
+    The next pixel outside touches the core, so the distances are the same.
+
+    Args:
+        core: bool, [row, column].
+
+    Returns:
+        float32, smoothed, [row, column].
+    """
+    numbers, _ = ndimage.label(core)
+    distance = np.zeros(core.shape, np.float32)
+    for number, place in enumerate(ndimage.find_objects(numbers), start=1):
+        wide = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
+        inside = numbers[wide] == number
+        found = ndimage.distance_transform_edt(core[wide])
+        distance[wide][inside] = found[inside]
+    return filters.gaussian(distance, _DISTANCE_SMOOTHING, preserve_range=True)
+
+
+def _part(
+    mask: np.ndarray, distance: np.ndarray, min_distance: int
+) -> np.ndarray:
+    """Parts regions that hold several nuclei, one region at a time."""
     blobs = measure.label(mask).astype(np.int32, copy=False)
-    peaks = feature.peak_local_max(
-        distance,
-        min_distance=min_distance,
-        threshold_abs=_DISTANCE_SMOOTHING,
-        labels=blobs,
-        exclude_border=False,
-    )
-    seeds = np.zeros(mask.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return segmentation.watershed(-distance, seeds, mask=mask).astype(
-        np.int32, copy=False
-    )
+    nuclei = np.zeros(mask.shape, np.int32)
+    count = 0
+    for number, place in enumerate(ndimage.find_objects(blobs), start=1):
+        inside = blobs[place] == number
+        peaks = feature.peak_local_max(
+            distance[place],
+            min_distance=min_distance,
+            threshold_abs=_DISTANCE_SMOOTHING,
+            labels=inside.astype(np.int32),
+            exclude_border=False,
+        )
+        seeds = np.zeros(inside.shape, np.int32)
+        seeds[tuple(peaks.T)] = np.arange(count + 1, count + 1 + len(peaks))
+        count += len(peaks)
+        found = segmentation.watershed(-distance[place], seeds, mask=inside)
+        nuclei[place][inside] = found[inside]
+    return nuclei

@@ -1,5 +1,6 @@
 """Scores a network against the truth, on the device, patch by patch."""
 
+import math
 from collections.abc import Mapping
 
 import keras
@@ -15,10 +16,6 @@ from isl.evaluation.distributions import (
 from isl.evaluation.pixels import JointHistogram
 from isl.images import Well
 from isl.network.intensity_bins import NUM_BINS, statistics, uint16_to_bins
-from isl.network.losses import (
-    pixel_cross_entropy,
-    pixel_ranked_probability_score,
-)
 from isl.network.model import with_raw_input
 
 QUANTITIES = (
@@ -65,8 +62,8 @@ class PixelScores(keras.layers.Layer):
         return ops.stack(
             [
                 median * (NUM_BINS - 1),
-                pixel_cross_entropy(logits, bins),
-                pixel_ranked_probability_score(logits, bins),
+                _cross_entropy(logits, index),
+                _ranked_probability_score(cumulative, index),
                 ops.where(bins > 0, before, 0.0),
                 reached,
                 deviation,
@@ -80,6 +77,21 @@ class PixelScores(keras.layers.Layer):
         count = 1 if logits.shape[-1] == 1 else len(QUANTITIES)
         shape = (*logits.shape[:-1], count)
         return keras.KerasTensor(shape, "float32")
+
+
+# The losses of these names (`isl.network.losses`) would normalise and add up
+# each distribution anew, and TensorFlow's would compute its gradient as well.
+def _cross_entropy(logits, index):
+    """In units of ln 256, [...]; `index` is the true bin, [..., 1]."""
+    logarithms = ops.log_softmax(logits, axis=-1)
+    true = ops.take_along_axis(logarithms, index, axis=-1)[..., 0]
+    return -true / math.log(NUM_BINS)
+
+
+def _ranked_probability_score(cumulative, index):
+    """As an intensity, [...]; `index` is the true bin, [..., 1]."""
+    reached = ops.cast(ops.arange(NUM_BINS) >= index, "float32")
+    return ops.sum((cumulative - reached) ** 2, axis=-1) / (NUM_BINS - 1)
 
 
 class LabelScores:

@@ -12,14 +12,15 @@ import os
 import pathlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.axes
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from isl.errors import InputError
-from isl.figures import drawing
+from isl.figures import drawing, report_metrics
 
 SETTINGS = (
     "model",
@@ -35,6 +36,8 @@ AXIS_NAMES = {
     "num_z": "z-planes",
     "train_share": "Share of the training data",
 }
+_LEGEND_ROW_HEIGHT = 0.25
+_MARKERS = "os^Dv<>"
 TOGETHER, ALONE = "all labels together", "one label alone"
 
 
@@ -123,21 +126,15 @@ def curve_figure(results: Sequence[Result], setting: str) -> Figure:
         InputError: If a value of the setting is not a number.
     """
     other = [name for name in SETTINGS if name != setting]
-    varying = _varying(results, other)
-    figure, panels = _panels(results)
-    for label, axes in panels.items():
-        series = defaultdict(lambda: defaultdict(list))
-        for result in results:
-            if result.label == label:
-                name = _name(result, varying)
-                x = _number(setting, result.settings[setting])
-                series[name][x].append(result.value)
-        for index, (name, points) in enumerate(sorted(series.items())):
-            colour = drawing.COLOURS[index % len(drawing.COLOURS)]
-            _draw_curve(axes, points, name, colour)
+    placed = [
+        (_number(setting, result.settings[setting]), result)
+        for result in results
+    ]
+    figure, all_axes = _draw_panels(placed, _varying(results, other))
+    for axes in all_axes:
         axes.set_xlabel(AXIS_NAMES[setting], fontsize=9)
-        if varying:
-            axes.legend(fontsize=7, frameon=False)
+        if setting == "num_z":  # There is no half of a plane.
+            drawing.set_whole_ticks(axes)
     return figure
 
 
@@ -162,35 +159,46 @@ def multi_task_figure(results: Sequence[Result]) -> Figure:
                 f"the table must have runs with {name}. Received: none"
             )
     other = [name for name in SETTINGS if name != "labels"]
-    varying = _varying([r for group in groups.values() for r in group], other)
-    figure, panels = _panels(results)
-    for label, axes in panels.items():
-        series = defaultdict(lambda: defaultdict(list))
-        for place, group in enumerate(groups.values()):
-            for result in group:
-                if result.label == label:
-                    name = _name(result, varying)
-                    series[name][place].append(result.value)
-        for index, (name, points) in enumerate(sorted(series.items())):
-            colour = drawing.COLOURS[index % len(drawing.COLOURS)]
-            _draw_curve(axes, points, name, colour)
+    placed = [
+        (float(place), result)
+        for place, group in enumerate(groups.values())
+        for result in group
+    ]
+    varying = _varying([result for _, result in placed], other)
+    figure, all_axes = _draw_panels(placed, varying)
+    for axes in all_axes:
         axes.set_xticks((0, 1), ["together", "alone"])
         axes.set_xlim(-0.4, 1.4)
-        if varying:
-            axes.legend(fontsize=7, frameon=False)
     return figure
 
 
-def _panels(
-    results: Sequence[Result],
-) -> tuple[Figure, dict[str, matplotlib.axes.Axes]]:
-    labels = list(dict.fromkeys(result.label for result in results))
-    figure = drawing.new_figure(max(4.0, 3.4 * len(labels)), 3.4)
-    all_axes = figure.subplots(1, len(labels), squeeze=False)[0]
-    panels = dict(zip(labels, all_axes, strict=True))
-    for label, axes in panels.items():
+def _draw_panels(
+    placed: Sequence[tuple[float, Result]], varying: Sequence[str]
+) -> tuple[Figure, list[matplotlib.axes.Axes]]:
+    """Draws a panel for each label, and a curve for each kind of run.
+
+    Args:
+        placed: Where on the horizontal axis each result stands.
+        varying: Settings that tell kinds of runs apart.
+    """
+    series = defaultdict(lambda: defaultdict(list))
+    for place, result in placed:
+        key = (result.label, _name(result, varying))
+        series[key][place].append(result.value)
+    labels = list(dict.fromkeys(label for label, _ in series))
+    names = sorted({name for _, name in series})
+    num_rows = -(-len(names) // len(labels)) if varying else 0
+    figure = drawing.new_figure(
+        max(4.0, 3.4 * len(labels)), 3.4 + _LEGEND_ROW_HEIGHT * num_rows
+    )
+    all_axes = list(figure.subplots(1, len(labels), squeeze=False)[0])
+    for label, axes in zip(labels, all_axes, strict=True):
         drawing.style_axes(axes, label)
-    all_axes[0].set_ylabel(results[0].metric, fontsize=9)
+        for index, name in enumerate(names):
+            if (label, name) in series:
+                _draw_curve(axes, series[label, name], _style(index))
+    metric = placed[0][1].metric
+    all_axes[0].set_ylabel(report_metrics.heading(metric), fontsize=9)
     figure.suptitle(
         "Line: mean over seeds; dots: seeds; band: lowest to highest",
         fontsize=8,
@@ -198,7 +206,29 @@ def _panels(
         x=0.01,
         ha="left",
     )
-    return figure, panels
+    if varying:
+        # One legend, where it hides nothing.
+        figure.legend(
+            handles=[
+                Line2D([], [], label=name, **_style(index))
+                for index, name in enumerate(names)
+            ],
+            loc="outside lower left",
+            ncols=len(labels),
+            fontsize=8,
+            frameon=False,
+        )
+    return figure, all_axes
+
+
+def _style(index: int) -> dict[str, str | float]:
+    """Colour and marker of a kind of run: told apart without colours, too."""
+    return {
+        "color": drawing.COLOURS[index % len(drawing.COLOURS)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.5,
+    }
 
 
 def _varying(results: Sequence[Result], names: Sequence[str]) -> list[str]:
@@ -215,23 +245,22 @@ def _name(result: Result, varying: Sequence[str]) -> str:
 
 def _draw_curve(
     axes: matplotlib.axes.Axes,
-    points: dict[float, list[float]],
-    name: str,
-    colour: str,
+    points: Mapping[float, Sequence[float]],
+    style: Mapping[str, str | float],
 ) -> None:
     places = sorted(points)
     for place in places:
         values = points[place]
         axes.plot(
-            [place] * len(values), values, "o", color=colour, markersize=3
+            [place] * len(values), values, **{**style, "linestyle": "none"}
         )
     means = [np.mean(points[place]) for place in places]
-    axes.plot(places, means, color=colour, linewidth=1.5, label=name)
+    axes.plot(places, means, **{**style, "marker": None})
     axes.fill_between(
         places,
         [min(points[place]) for place in places],
         [max(points[place]) for place in places],
-        color=colour,
+        color=style["color"],
         alpha=0.15,
         linewidth=0,
     )

@@ -40,7 +40,7 @@ SOURCES = {
     "M": "measured on the published images",
 }
 _DATA_SPEC = "the data spec"
-_NAME_WIDTH, _COLUMN_WIDTH, _LINE_HEIGHT = 1.9, 1.75, 0.155
+_NAME_WIDTH, _COLUMN_WIDTH, _LINE_HEIGHT = 2.1, 1.75, 0.155
 _CHARACTERS = 24
 
 
@@ -59,7 +59,7 @@ def conditions_table(specs: Sequence[DatasetSpec]) -> Figure:
         for name, key in ROWS.items()
     ]
     heads = [f"{spec.condition}\n{_colour(spec)}".rstrip() for spec in specs]
-    table = [("", heads), *rows]
+    table = [("Condition", heads), *rows]
     notes = [f"[{number}] {text}" for text, number in sources.items()]
     notes.append(f"{UNKNOWN}: no source that could be checked")
     return _draw(table, notes, len(specs))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import matplotlib
 import matplotlib.axes
 import numpy as np
-from matplotlib import patheffects
+from matplotlib import patheffects, ticker
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -82,7 +82,8 @@ def webp(image: np.ndarray, quality: int = 80) -> bytes:
         quality: 0 to 100.
     """
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "WEBP", quality=quality, method=6)
+    # Method 6 takes 3 to 25 times as long, for 2 to 5 % fewer bytes.
+    Image.fromarray(image).save(stream, "WEBP", quality=quality, method=4)
     return stream.getvalue()
 
 
@@ -139,6 +140,13 @@ def style_axes(axes: matplotlib.axes.Axes, title: str) -> None:
     axes.grid(color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def set_whole_ticks(axes: matplotlib.axes.Axes) -> None:
+    """Lets the horizontal axis of a chart have ticks at whole numbers only."""
+    axes.xaxis.set_major_locator(
+        ticker.MaxNLocator(6, steps=[1, 2, 5, 10], integer=True)
+    )
 
 
 def show_image(

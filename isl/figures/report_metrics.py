@@ -64,12 +64,6 @@ METRICS = {
         "contrast and pattern in small windows; 1 is equal.",
         PIXELS,
     ),
-    "microssim": Meaning(
-        "MicroSSIM",
-        "SSIM after the prediction is scaled to the truth, for the low "
-        "signals of microscopes; 1 is equal.",
-        PIXELS,
-    ),
     "psnr": Meaning(
         "PSNR, dB",
         "Peak signal-to-noise ratio: ten times the logarithm of 1 over the "
@@ -229,7 +223,8 @@ METRICS = {
     ),
     "neurite_length_true": Meaning(
         "True length, pixels",
-        "Length of the lines (axons, dendrites) found in the true label.",
+        "Length of the lines (axons, dendrites) found in the true label; lines "
+        "inside clumps of cell bodies count, too, though they are none.",
         NEURITES,
         is_count=True,
     ),

@@ -98,7 +98,9 @@ def _neurites(values: Mapping[str, float | None]) -> str:
         return ""
     return (
         f"Of the true lines {100 * completeness:.0f} % of the length are "
-        f"found; {100 * correctness:.0f} % of the predicted length is right."
+        f"found; {100 * correctness:.0f} % of the predicted length is right. "
+        "Lines are also traced inside clumps of cell bodies, where there is "
+        "no neurite."
     )
 
 
@@ -123,8 +125,14 @@ def _correlation(row: MetricRow) -> str:
 
 
 def _likelihood(nll: float | None, entropy: float | None) -> str:
-    if nll is None or entropy is None:
+    if entropy is None:
         return ""
+    if nll is None:
+        return (
+            "No distribution was scored (the prediction was stored, or the "
+            "network predicts the intensity itself), so nothing is said of "
+            "how sure it can be."
+        )
     numbers = f"their NLL of {nll:.3f}"
     guess = (
         f"{entropy:.3f}, the best score possible without looking at the input"

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib.axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from isl.errors import InputError
 from isl.figures import drawing
@@ -18,6 +19,11 @@ from isl.training.monitoring import LOG_FILE
 LOSS = "{}_loss"
 VALIDATION_LOSS = "validation_{}_nll"
 VALIDATION_CORRELATION = "validation_{}_pearson"
+# The loss may be another one; the log does not say which.
+_CAPTION = (
+    "Thin: the loss of training patches; dots: cross-entropy / ln 256 (above) "
+    "and r (below)\nof fixed validation patches"
+)
 
 
 def read_log(workdir: str | os.PathLike) -> list[dict[str, str]]:
@@ -57,34 +63,54 @@ def training_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         The figure.
     """
     labels = _labels(logs)
-    figure = drawing.new_figure(max(4.5, 3.6 * len(labels)), 5.6)
-    all_axes = figure.subplots(2, max(1, len(labels)), squeeze=False)
+    figure = drawing.new_figure(max(4.5, 3.6 * len(labels)), 5.8)
+    all_axes = figure.subplots(
+        2, max(1, len(labels)), sharex="col", squeeze=False
+    )
     for column, label in enumerate(labels):
         above, below = all_axes[:, column]
         drawing.style_axes(above, label)
         drawing.style_axes(below, "")
-        for index, (name, rows) in enumerate(logs.items()):
-            colour = drawing.COLOURS[index % len(drawing.COLOURS)]
+        for index, rows in enumerate(logs.values()):
+            colour = _colour(index)
             _draw(above, rows, LOSS.format(label), colour, thin=True)
             _draw(above, rows, VALIDATION_LOSS.format(label), colour)
             key = VALIDATION_CORRELATION.format(label)
             _draw(below, rows, key, colour)
-            below.plot([], [], color=colour, label=name)
+        for axes in (above, below):
+            drawing.set_whole_ticks(axes)
+            if not axes.lines:
+                _say(axes, "undefined so far")
         below.set_xlabel("Step", fontsize=9)
-    all_axes[0, 0].set_ylabel("Cross-entropy / ln 256", fontsize=9)
+    if not labels:
+        _say(all_axes[0, 0], "no values in the log yet")
+        return figure
+    all_axes[0, 0].set_ylabel("Loss", fontsize=9)
     all_axes[1, 0].set_ylabel("Pearson r", fontsize=9)
-    if labels:
-        all_axes[1, 0].legend(fontsize=8, frameon=False)
-        figure.suptitle(
-            "Thin: training patches; dots: fixed validation patches",
-            fontsize=8,
-            color="0.3",
-            x=0.01,
-            ha="left",
-        )
-    else:
-        all_axes[0, 0].text(0.5, 0.5, "no values in the log yet", ha="center")
+    figure.suptitle(_CAPTION, fontsize=8, color="0.3", x=0.01, ha="left")
+    figure.legend(
+        handles=[
+            Line2D([], [], color=_colour(index), label=name)
+            for index, name in enumerate(logs)
+        ],
+        loc="outside lower left",
+        ncols=len(labels),
+        fontsize=8,
+        frameon=False,
+    )
     return figure
+
+
+def _colour(index: int) -> str:
+    return drawing.COLOURS[index % len(drawing.COLOURS)]
+
+
+def _say(axes: matplotlib.axes.Axes, text: str) -> None:
+    """Writes in the middle of axes that have nothing to show."""
+    axes.text(
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", color="0.45"
+    )
+    axes.set_yticks([])
 
 
 def _labels(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -22,6 +22,7 @@ from isl.network.table_rules import check_num_bins, check_positive, is_on_grid
 IN_SCALE = "in_scale"
 DOWNSCALE = "downscale"
 UPSCALE = "upscale"
+_SCALE_CHANGE = {IN_SCALE: 0, DOWNSCALE: 1, UPSCALE: -1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Architecture:
             those of its 1x1 convolution.
         num_bins: Intensity bins of each head; None for heads that predict
             the intensity itself (regression).
+        scale_filters: Feature maps of the blocks of each scale, from full
+            resolution on; None: from `base_filters`.
     """
 
     towers: tuple[tuple[Stage, ...], ...]
@@ -111,6 +114,7 @@ class Architecture:
     upscale_base_filters: int
     expansion_ratio: float
     num_bins: int | None = 256
+    scale_filters: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a number that no network can have."""
@@ -123,6 +127,8 @@ class Architecture:
         if self.stem_filters is not None:
             check_positive("stem_filters", self.stem_filters)
         check_num_bins(self.num_bins)
+        for filters in self.scale_filters or ():
+            check_positive("scale_filters", filters)
 
     @property
     def merge_size(self) -> int:
@@ -170,6 +176,8 @@ class Architecture:
         values = dict(values)
         values["towers"] = tuple(_stages(tower) for tower in values["towers"])
         values["trunk"] = _stages(values["trunk"])
+        if values.get("scale_filters") is not None:
+            values["scale_filters"] = tuple(values["scale_filters"])
         return cls(**values)
 
 
@@ -179,6 +187,12 @@ def _stages(values: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
 
 def _num_downscales(stages: Sequence[Stage]) -> int:
     return sum(s.repeats for s in stages if s.kind == DOWNSCALE)
+
+
+def trunk_scale(architecture: Architecture) -> int:
+    """How often the resolution is halved where the towers are merged."""
+    first = architecture.towers[0]
+    return sum(_SCALE_CHANGE[stage.kind] * stage.repeats for stage in first)
 
 
 def iter_block_kinds(stages: Sequence[Stage]) -> Iterator[str]:
@@ -218,6 +232,15 @@ def entry_size(stages: Sequence[Stage], size: int) -> int:
     return size
 
 
+def _width(architecture: Architecture, kind: str, rows: int, scale: int) -> int:
+    if architecture.scale_filters is not None:
+        return architecture.scale_filters[scale]
+    base = architecture.base_filters
+    if kind == UPSCALE:
+        base = architecture.upscale_base_filters
+    return math.ceil(base / rows)
+
+
 def _even(value: float) -> int:
     return 2 * math.ceil(math.ceil(value) / 2)
 
@@ -228,6 +251,7 @@ def plan(
     filters: int,
     architecture: Architecture,
     name: str,
+    scale: int = 0,
 ) -> tuple[Block, ...]:
     """Resolves a tower or the trunk into blocks.
 
@@ -242,6 +266,7 @@ def plan(
         filters: Feature maps on entry.
         architecture: The table that gives the widths.
         name: Prefix of the block names.
+        scale: On entry: how often the resolution was halved.
 
     Returns:
         The blocks, in order.
@@ -251,12 +276,8 @@ def plan(
     for index, kind in enumerate(iter_block_kinds(stages)):
         next_size = exit_size(kind, size)
         rows = next_size if kind == IN_SCALE else next_size - 2
-        base = (
-            architecture.upscale_base_filters
-            if kind == UPSCALE
-            else architecture.base_filters
-        )
-        reduction = math.ceil(base / rows)
+        scale += _SCALE_CHANGE[kind]
+        reduction = _width(architecture, kind, rows, scale)
         expansion = _even(architecture.expansion_ratio * reduction)
         reduction = _even(reduction)
         if kind == UPSCALE:
@@ -317,6 +338,7 @@ def plan_trunk(
         merged,
         architecture,
         "trunk",
+        trunk_scale(architecture),
     )
 
 

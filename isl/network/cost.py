@@ -15,6 +15,7 @@ from isl.network.architecture import (
     exit_size,
     plan_towers,
     plan_trunk,
+    trunk_scale,
 )
 from isl.network.networks import Network
 from isl.network.phases import num_phases, num_shared_blocks
@@ -60,7 +61,7 @@ def multiply_adds(
     return (
         _stem(architecture, num_planes, extra)
         + sum(_blocks(tower, extra) for tower in towers)
-        + _blocks(trunk, extra)
+        + _blocks(trunk, extra // 2 ** trunk_scale(architecture))
         + _heads(architecture, _head_input(trunk), num_heads, output_size)
     )
 
@@ -114,7 +115,8 @@ def exact_multiply_adds(
         total += _blocks(tower, extra, stop=shared)
         total += phases**2 * _blocks(tower, view_extra, start=shared)
     trunk = plan_trunk(architecture, num_planes)
-    total += phases**2 * _blocks(trunk, view_extra)
+    trunk_extra = view_extra // 2 ** trunk_scale(architecture)
+    total += phases**2 * _blocks(trunk, trunk_extra)
     return total + _heads(
         architecture, _head_input(trunk), num_heads, output_size
     )

@@ -24,6 +24,9 @@ STATISTICS = (
 REGRESSION_STATISTICS = ("median", "mean")
 """Of a head that predicts the intensity itself: both are its value."""
 
+# Bins that `quantile` adds up first.
+_BLOCK = 16
+
 # Original: isl/ops.py adds this to a probability before its logarithm.
 _ENTROPY_EPSILON = 1e-7
 
@@ -51,12 +54,15 @@ def _values(probabilities):
 
 
 def quantile(
-    cumulative: keras.KerasTensor, probability: float
+    probabilities: keras.KerasTensor, probability: float
 ) -> keras.KerasTensor:
     """Number of bins with a cumulative probability below `probability`.
 
+    Found in two steps, first among blocks of bins, then in the block that
+    reaches it: adding up all bins takes five times as long on a CPU.
+
     Args:
-        cumulative: Cumulative probabilities, [..., bin].
+        probabilities: [..., bin].
         probability: Between 0 and 1.
 
     Returns:
@@ -64,10 +70,28 @@ def quantile(
         median of the original is the quantile of one half (original:
         isl/ops.py distribution_statistics).
     """
-    num_bins = cumulative.shape[-1]
-    below = ops.cast(cumulative < probability, "float32")
+    num_bins = probabilities.shape[-1]
+    size = _BLOCK if num_bins % _BLOCK == 0 else num_bins
+    shape = (*ops.shape(probabilities)[:-1], num_bins // size, size)
+    blocks = ops.reshape(probabilities, shape)
+    sums = ops.sum(blocks, axis=-1)
+    reached = ops.cumsum(sums, axis=-1)
     # Rounding may leave the last cumulative probability below 1.
-    return ops.minimum(ops.sum(below, axis=-1) / (num_bins - 1), 1.0)
+    block = ops.minimum(
+        _count_below(reached, probability), num_bins // size - 1
+    )
+    before = ops.take_along_axis(reached - sums, block, axis=-1)
+    inside = ops.take_along_axis(blocks, block[..., None], axis=-2)[..., 0, :]
+    cumulative = before + ops.cumsum(inside, axis=-1)
+    below = block * size + _count_below(cumulative, probability)
+    values = ops.cast(below[..., 0], "float32") / (num_bins - 1)
+    return ops.minimum(values, 1.0)
+
+
+def _count_below(cumulative, probability):
+    """Counts along the last axis, which is kept."""
+    below = ops.cast(cumulative < probability, "int32")
+    return ops.sum(below, axis=-1, keepdims=True)
 
 
 def mean(probabilities: keras.KerasTensor) -> keras.KerasTensor:
@@ -107,7 +131,6 @@ def statistics(
     if logits.shape[-1] == 1:
         return _regression_statistics(logits, names)
     probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-    cumulative = ops.cumsum(probabilities, axis=-1)
     num_bins = probabilities.shape[-1]
 
     def one(name):
@@ -115,7 +138,7 @@ def statistics(
             mode = ops.cast(ops.argmax(probabilities, axis=-1), "float32")
             return mode / (num_bins - 1)
         if name == "median":
-            return quantile(cumulative, 0.5)
+            return quantile(probabilities, 0.5)
         if name == "mean":
             return mean(probabilities)
         if name == "standard_deviation":
@@ -130,7 +153,7 @@ def statistics(
                 f"A statistic must be one of {STATISTICS} or a quantile "
                 f"such as q05. Received: {name}"
             )
-        return quantile(cumulative, probability)
+        return quantile(probabilities, probability)
 
     return ops.stack([one(name) for name in names], axis=-1)
 

@@ -9,7 +9,7 @@ from isl.network import blocks
 from isl.network.architecture import Architecture, plan_towers, plan_trunk
 from isl.network.intensity_bins import MAX_UINT16
 from isl.network.networks import Network
-from isl.network.unet import UNet
+from isl.network.unet import UNet, plan_unet
 from isl.network.unet_body import build_unet_body
 
 # Original: decay 0.999 of the moving statistics (isl/models/model_util.py).
@@ -174,6 +174,25 @@ def build_model(
             for name in names
         }
     return keras.Model(inputs, outputs, name="isl")
+
+
+def body_output(model: keras.Model, architecture: Network) -> keras.KerasTensor:
+    """Returns what every head reads.
+
+    Args:
+        model: From `build_model`.
+        architecture: Its table.
+
+    Returns:
+        [batch, row, column, filter]; of a network whose context is cropped
+        for prediction, before that.
+    """
+    num_planes = model.inputs[0].shape[-1]
+    if isinstance(architecture, UNet):
+        name = f"{plan_unet(architecture, num_planes)[-1].name}_relu"
+    else:
+        name = plan_trunk(architecture, num_planes)[-1].name
+    return model.get_layer(name).output
 
 
 def with_raw_input(

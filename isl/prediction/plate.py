@@ -147,7 +147,13 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
         if not is_ours:
             return Outcome(name, CLAIMED)
         with _one_well_at_a_time:
-            ready = _load(job.model, job.model_digest, job.request, job.backend)
+            ready = _load(
+                job.model,
+                job.model_digest,
+                job.request,
+                job.backend,
+                job.num_threads,
+            )
             try:
                 _predict(job, well, ready)
             # Whatever is wrong with a well, others may be well.
@@ -184,7 +190,11 @@ def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:
 # A worker of a cluster keeps its model from one plate to the next.
 @functools.lru_cache(maxsize=1)
 def _load(
-    model: str, model_digest: str, request: Request, backend: str
+    model: str,
+    model_digest: str,
+    request: Request,
+    backend: str,
+    num_threads: int | None,
 ) -> ReadyModel:
     if keras.backend.backend() != backend:
         raise InputError(
@@ -196,7 +206,7 @@ def _load(
             f"{model}: must be the same model for all workers. Received: "
             f"another one on {platform.node()}"
         )
-    return load_ready_model(model, request)
+    return load_ready_model(model, request, num_threads)
 
 
 @contextlib.contextmanager

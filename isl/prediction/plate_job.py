@@ -42,6 +42,7 @@ class PlateJob:
         request: What is asked of the model.
         output: Folder to write into.
         backend: Of Keras: results of two differ by rounding.
+        num_threads: Of each process, for OpenVINO; None for one a core.
     """
 
     model: str
@@ -49,6 +50,7 @@ class PlateJob:
     request: Request
     output: str
     backend: str
+    num_threads: int | None = None
 
     @property
     def plate(self) -> pathlib.Path:
@@ -100,6 +102,7 @@ def open_plate_job(
     source: str,
     output: str | os.PathLike,
     output_format: str,
+    num_threads: int | None = None,
 ) -> tuple[PlateJob, tuple[PlateWell, ...]]:
     """Begins to predict wells into a folder, or goes on.
 
@@ -115,6 +118,7 @@ def open_plate_job(
         output_format: One of `FORMATS`: `WELL.ome.tif`; or OME-Zarr, which is
             one plate, `plate.zarr`, if all wells are called as on one (A1,
             B02), and `WELL.zarr` if not.
+        num_threads: See `PlateJob`.
 
     Returns:
         The job, and its wells.
@@ -131,6 +135,7 @@ def open_plate_job(
         request,
         str(output),
         keras.backend.backend(),
+        num_threads,
     )
     wells = _place_wells(inputs, output, output_format)
     settings = {

@@ -2,7 +2,8 @@
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from isl.errors import InputError
 from isl.images import Well, align_planes, fill_absent, plane_presence
 from isl.network import intensity_bins
 from isl.network.exact import build_exact_model
+from isl.network.folding import fold_normalization
 from isl.network.model import autoencoding_head_name, with_raw_input
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
@@ -39,6 +41,13 @@ class PixelStatistics(keras.layers.Layer):
         return keras.KerasTensor(shape, "float32")
 
 
+class Engine(Protocol):
+    """What computes statistics: a Keras model, or what stands for it."""
+
+    def predict_on_batch(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Predicts one batch; see `Predictor.model`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Predictor:
     """A network together with what is asked of it.
@@ -56,7 +65,7 @@ class Predictor:
         z_alignment: How a stack with another number of planes feeds the model.
     """
 
-    model: keras.Model
+    model: Engine
     architecture: Network
     num_z: int
     labels: tuple[str, ...]
@@ -85,7 +94,7 @@ def build_predictor(
 
     Args:
         model: From `isl.network.model_folder.load_model` or `build_model`;
-            weights are shared.
+            weights are copied as they are now.
         description: Of the model.
         labels: Heads to evaluate, others cost nothing; `None` for all labels
             of the model.
@@ -99,6 +108,7 @@ def build_predictor(
             there is none; or the network cannot be stitched exactly.
     """
     labels, statistics = check_names(description, labels, statistics)
+    model = fold_normalization(model)
     if stitching == "exact":
         model = build_exact_model(model, description.architecture)
     raw = with_raw_input(model, labels, temperatures=description.temperatures)

@@ -7,6 +7,7 @@ from typing import Any
 
 from isl.images import Well
 from isl.network.model_folder import ModelDescription, load_model
+from isl.prediction.engine import KERAS, check_engine, with_engine
 from isl.prediction.predictor import (
     Predictor,
     build_predictor,
@@ -31,6 +32,7 @@ class Request:
             None for those of `select_planes`.
         tile_size: Rows and columns of the largest tile, pixels; None for
             about 264.
+        engine: One of `isl.prediction.engine.ENGINES`.
     """
 
     labels: Sequence[str] | None = None
@@ -40,6 +42,7 @@ class Request:
     units: str = "intensity"
     z_planes: Sequence[int | str] | None = None
     tile_size: int | None = None
+    engine: str = KERAS
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the request as JSON can hold it."""
@@ -110,8 +113,9 @@ def check_request(request: Request, description: ModelDescription) -> Request:
 
     Raises:
         InputError: If a label, a statistic or the size of tiles cannot be
-            used, or original units are not known.
+            used, the engine is not there, or original units are not known.
     """
+    check_engine(request.engine)
     labels, statistics = check_names(
         description, request.labels, request.statistics
     )
@@ -134,12 +138,15 @@ def check_request(request: Request, description: ModelDescription) -> Request:
     return request
 
 
-def load_ready_model(folder: str | os.PathLike, request: Request) -> ReadyModel:
+def load_ready_model(
+    folder: str | os.PathLike, request: Request, num_threads: int | None = None
+) -> ReadyModel:
     """Loads a model to answer a request.
 
     Args:
         folder: A model folder.
         request: What is asked.
+        num_threads: See `isl.prediction.engine.with_engine`.
 
     Raises:
         InputError: If the folder is no model, or cannot answer the request.
@@ -154,7 +161,10 @@ def load_ready_model(folder: str | os.PathLike, request: Request) -> ReadyModel:
         request.stitching,
     )
     return ReadyModel(
-        str(folder), request, predictor, _conversion(request, description)
+        str(folder),
+        request,
+        with_engine(predictor, request.engine, num_threads),
+        _conversion(request, description),
     )
 
 

@@ -52,6 +52,8 @@ class TrainConfig:
             averaged anew after each epoch, until they are frozen; 0: they are
             left as they are, as in the original.
         loss: One of `PIXEL_LOSSES`; it decides the heads, see `with_loss`.
+        label_stride: Heads learn from one pixel of each cell of this many
+            rows and columns (`isl.training.supervision`); 1: from all.
         include_autoencoding: Adds heads that predict the input planes.
         contrast, brightness, blur: How strongly the intensities of training
             patches are changed (`isl.training.augmentation`).
@@ -106,6 +108,7 @@ class TrainConfig:
     frozen_norm_share: float = 0.0
     recalibration_batches: int = 0
     loss: str = "cross_entropy"
+    label_stride: int = 1
     include_autoencoding: bool = False
     contrast: float = 0.0
     brightness: float = 0.0
@@ -161,6 +164,7 @@ class TrainConfig:
             "num_steps",
             "steps_per_epoch",
             "accumulation_steps",
+            "label_stride",
         ):
             if getattr(self, name) < 1:
                 raise InputError(
@@ -173,6 +177,11 @@ class TrainConfig:
                     f"{name} must lie between 0 and 1. Received: "
                     f"{getattr(self, name)}"
                 )
+        if self.output_size % self.label_stride:
+            raise InputError(
+                f"label_stride must divide output_size ({self.output_size}). "
+                f"Received: {self.label_stride}"
+            )
         if not 0 < self.train_share <= 1:
             raise InputError(
                 f"train_share must be above 0 and at most 1. Received: "

@@ -16,6 +16,7 @@ from isl.evaluation.scoring import true_bins
 from isl.images import Well, align_planes, fill_absent, plane_presence
 from isl.network.model import autoencoding_head_name
 from isl.training.augmentation import IntensityChanges, shift_focus
+from isl.training.supervision import select_targets
 
 # Streams of random numbers that must not meet those of the steps.
 VALIDATION_STREAM = 2**62
@@ -71,6 +72,8 @@ class CropSampler:
             hold no changes.
         focus_shift: Largest shift along z, planes.
         z_alignment: How a stack with another number of planes feeds a patch.
+        label_stride: Targets of `batch` are one pixel of each cell of this
+            many rows and columns.
     """
 
     sources: tuple[CropSource, ...]
@@ -83,6 +86,7 @@ class CropSampler:
     changes: IntensityChanges | None = None
     focus_shift: int = 0
     z_alignment: str = "spread"
+    label_stride: int = 1
 
     def check(self) -> None:
         """Raises InputError if a patch cannot be drawn somewhere."""
@@ -122,11 +126,16 @@ class CropSampler:
             and weights head -> float32 [batch], 0 where the label is missing.
         """
         generator = np.random.default_rng([seed, step])
-        batch = self.collate([self.draw(generator) for _ in range(batch_size)])
+        inputs, targets, weights = self.collate(
+            [self.draw(generator) for _ in range(batch_size)]
+        )
+        targets = {
+            head: select_targets(values, self.label_stride)
+            for head, values in targets.items()
+        }
         if self.changes:
-            inputs, _, _ = batch
             inputs["changes"] = self.changes.draw(generator, batch_size)
-        return batch
+        return inputs, targets, weights
 
     def draw(self, generator: np.random.Generator) -> Crop:
         """Draws one patch."""

@@ -17,6 +17,7 @@ from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, target_histograms
 from isl.training.optimizer import TrainingAdam, create_variables
 from isl.training.recomputation import with_recomputed_blocks
+from isl.training.supervision import with_sparse_heads
 
 
 def initialise_head_biases(
@@ -151,6 +152,13 @@ def compile_for_training(
     heads = tuple(model.output)
     others = [head for head in heads if head not in labels]
     network = for_training(model)
+    if config.label_stride > 1:
+        network = with_sparse_heads(
+            network,
+            config.architecture,
+            config.output_size,
+            config.label_stride,
+        )
     if config.remat:
         network = with_recomputed_blocks(network, config.architecture)
     trained = with_raw_input(network, heads, training)
