@@ -6,7 +6,15 @@ import pathlib
 import platform
 import subprocess
 
-_PACKAGES = ("isl", "keras", "tensorflow", "jax", "torch", "numpy")
+_PACKAGES = (
+    "isl",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "openvino",
+    "numpy",
+)
 
 
 def git_commit() -> str | None:

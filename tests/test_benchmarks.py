@@ -7,7 +7,11 @@ from isl.benchmarks import measure, workloads
 from isl.benchmarks.report import measure_workload
 from isl.errors import InputError
 from isl.machine import peak_resident_bytes
-from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.cost import (
+    convolution_values,
+    exact_multiply_adds,
+    multiply_adds,
+)
 from isl.network.model_folder import ModelDescription
 from isl.simulation.dataset import write_dataset
 from tests.tiny_runs import MICRO, MICRO_CONFIG
@@ -30,6 +34,7 @@ def test_repeats_are_timed_and_warmup_is_not():
 
 def test_limits_of_the_machine_are_sensible():
     assert 1e8 < measure.peak_multiply_adds(1) < 1e15
+    assert 1e8 < measure.peak_bytes(1) < 1e14
     held = peak_resident_bytes()
     assert 5e7 < held < 1e12
     block = np.ones(30_000_000)
@@ -55,6 +60,8 @@ def test_prediction_gives_statistics(method, size, batch_size, count):
     assert workload.run().shape == (batch_size, size, size, 4)
     assert workload.pixels == batch_size * size**2
     assert workload.multiply_adds == batch_size * count(MICRO, 4, 2, size)
+    moved = 4 * batch_size * convolution_values(MICRO, 4, 2, size)
+    assert workload.moved_bytes == (None if method == "exact" else moved)
 
 
 def test_sizes_of_tiles_have_defaults():
@@ -167,6 +174,10 @@ def test_report_is_complete():
         multiply_adds(MICRO, 4, 2, 24) / median
     )
     assert 0 < report["share_of_machine"] < 2
+    assert report["bytes_per_pixel"] == workload.moved_bytes / 24**2
+    assert report["share_of_bandwidth"] == pytest.approx(
+        workload.moved_bytes / median / report["machine_bytes_per_second"]
+    )
     for name in ("device", "backend", "precision", "versions", "git_commit"):
         assert report[name]
     json.dumps(report)

@@ -15,7 +15,11 @@ from isl.network.architecture import (
     in_scale,
     upscale,
 )
-from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.cost import (
+    convolution_values,
+    exact_multiply_adds,
+    multiply_adds,
+)
 from isl.network.model import build_model
 
 
@@ -58,8 +62,8 @@ def test_larger_patches_cost_less_a_pixel():
     assert costs == sorted(costs, reverse=True)
 
 
-def _count(model, size):
-    """Counts the multiply-adds of the shapes that real layers see."""
+def _shapes(model, size):
+    """Yields convolutions with the shapes of what they read and write."""
     layers = [
         layer
         for layer in model.layers
@@ -68,12 +72,18 @@ def _count(model, size):
     probe = keras.Model(
         model.input, [(layer.input, layer.output) for layer in layers]
     )
-    total = 0
     for layer, (before, after) in zip(
         layers, probe(keras.ops.zeros((1, size, size, 6))), strict=True
     ):
+        yield layer, before.shape, after.shape
+
+
+def _count(model, size):
+    """Counts the multiply-adds of the shapes that real layers see."""
+    total = 0
+    for layer, before, after in _shapes(model, size):
         transposed = isinstance(layer, keras.layers.Conv2DTranspose)
-        _, rows, columns, _ = before.shape if transposed else after.shape
+        _, rows, columns, _ = before if transposed else after
         total += rows * columns * math.prod(layer.kernel.shape)
     return total
 
@@ -82,6 +92,15 @@ def test_every_convolution_is_counted():
     model = build_model(TINY, 3, ("A", "B"), initializer="zeros")
     count = _count(model, 40 + 2 * TINY.margin)
     assert multiply_adds(TINY, 6, 2, 40) == count
+
+
+def test_every_value_is_counted():
+    model = build_model(TINY, 3, ("A", "B"), initializer="zeros")
+    total = sum(
+        math.prod(before) + math.prod(after)
+        for _, before, after in _shapes(model, 40 + 2 * TINY.margin)
+    )
+    assert convolution_values(TINY, 6, 2, 40) == total
 
 
 def test_exact_equals_one_pass_where_nothing_is_shifted():

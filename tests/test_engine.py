@@ -9,7 +9,6 @@ import pytest
 
 from isl.errors import InputError
 from isl.images import open_ome_tiff
-from isl.network.architecture import TINY
 from isl.network.model_folder import ModelDescription, save_model
 from isl.network.unet import TINY_FNET
 from isl.prediction import engine as engines
@@ -66,8 +65,8 @@ def recorded(openvino, monkeypatch):
 @pytest.mark.parametrize(
     ("architecture", "stitching", "sizes"),
     [
-        (TINY, "fast", (0, 2)),
-        (COARSE, "exact", (2,)),
+        (MICRO, "fast", (0, 2)),
+        pytest.param(COARSE, "exact", (2,), marks=pytest.mark.slow),
         (TINY_FNET, "fast", (2,)),
     ],
     ids=["fast", "exact", "fnet"],

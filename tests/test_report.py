@@ -198,7 +198,7 @@ def test_summary_of_a_bad_prediction():
     ("coverage", "verdict"),
     [
         (0.5, "50 % of the true intensities .* surer of itself"),
-        (0.88, "knows how sure it can be"),
+        (0.88, "about as wide as it should be"),
         (0.99, "more cautious than it need be"),
     ],
 )
@@ -224,6 +224,15 @@ def test_summary_of_cells():
         "closely in place and shape (an intersection over union of 0.5 or "
         "more). Of 34 matched nuclei 90 % are rightly called alive or dead; "
         "always guessing the larger class would give 70 %."
+    )
+    assert "The truth has 10,152 nuclei" in summary(
+        cells_true=10152.0,
+        cells_predicted=0.0,
+        cell_recall=0.0,
+        cell_split=0.0,
+        cell_merged=0.0,
+        cell_added=0.0,
+        cell_missed=10152.0,
     )
     # Where the paper's 98 % come from must be said.
     assert "Press reports" in text and "could not check" in text

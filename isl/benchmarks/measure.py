@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 _PEAK_SIZE = 2048
+_PEAK_VALUES = 2**26
 
 
 def time_repeats(
@@ -63,6 +64,20 @@ def peak_multiply_adds(repeats: int = 5) -> float:
         return float(ops.matmul(one, other)[0, 0])
 
     return _PEAK_SIZE**3 / min(time_repeats(multiply, repeats))
+
+
+def peak_bytes(repeats: int = 5) -> float:
+    """Bytes per second that an addition to a large array reads and writes.
+
+    In float32, on the default device; 0.5 GB a repeat.
+    """
+    values = ops.ones((_PEAK_VALUES,), "float32")
+
+    def add() -> float:
+        # One number instead of an array to wait for.
+        return float(ops.add(values, 1.0)[0])
+
+    return 2 * 4 * _PEAK_VALUES / min(time_repeats(add, repeats))
 
 
 def evict(folder: str | os.PathLike) -> None:

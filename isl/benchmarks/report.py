@@ -28,8 +28,8 @@ def measure_workload(
 
     Returns:
         Seconds (median, minimum, maximum), rates from the median, the share
-        of the machine's peak that a large matrix product in this run set,
-        memory, device, versions.
+        of the machine's peak that a large matrix product in this run set
+        (and, of bytes moved, a large addition), memory, device, versions.
     """
     seconds = measure.time_repeats(workload.run, repeats)
     median = float(np.median(seconds))
@@ -59,6 +59,14 @@ def measure_workload(
             "multiply_adds_per_second": rate,
             "machine_multiply_adds_per_second": peak,
             "share_of_machine": rate / peak,
+        }
+    if workload.moved_bytes is not None:
+        rate = workload.moved_bytes / median
+        peak = measure.peak_bytes()
+        report |= {
+            "bytes_per_pixel": workload.moved_bytes / workload.pixels,
+            "machine_bytes_per_second": peak,
+            "share_of_bandwidth": rate / peak,
         }
     return {**report, **provenance()}
 

@@ -11,7 +11,12 @@ import numpy as np
 
 from isl.benchmarks import measure
 from isl.errors import InputError
-from isl.network.cost import exact_multiply_adds, multiply_adds
+from isl.network.architecture import Architecture
+from isl.network.cost import (
+    convolution_values,
+    exact_multiply_adds,
+    multiply_adds,
+)
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
 from isl.prediction.engine import KERAS, with_engine
@@ -34,12 +39,15 @@ class Workload:
         pixels: Labelled or predicted pixels in it.
         multiply_adds: Of the convolutions in it; None where none are.
         parameters: What it is, JSON-serialisable.
+        moved_bytes: What its convolutions read and write at least
+            (`isl.network.cost.convolution_values`); None where not counted.
     """
 
     run: Callable[[], Any]
     pixels: int
     multiply_adds: int | None
     parameters: dict[str, Any]
+    moved_bytes: int | None = None
 
 
 def _random_input(
@@ -105,12 +113,19 @@ def prediction_workload(
         description.num_z,
     )
     count = exact_multiply_adds if is_exact else multiply_adds
+    cost = (
+        table,
+        2 * description.num_z,
+        len(description.labels),
+        output_size,
+    )
+    is_counted = isinstance(table, Architecture) and not is_exact
     return Workload(
         run=lambda: predictor.model.predict_on_batch(inputs),
         pixels=batch_size * output_size**2,
-        multiply_adds=batch_size
-        * count(
-            table, 2 * description.num_z, len(description.labels), output_size
+        multiply_adds=batch_size * count(*cost),
+        moved_bytes=(
+            4 * batch_size * convolution_values(*cost) if is_counted else None
         ),
         parameters={
             "method": method,

@@ -145,7 +145,7 @@ def style_axes(axes: matplotlib.axes.Axes, title: str) -> None:
 def set_whole_ticks(axes: matplotlib.axes.Axes) -> None:
     """Lets the horizontal axis of a chart have ticks at whole numbers only."""
     axes.xaxis.set_major_locator(
-        ticker.MaxNLocator(6, steps=[1, 2, 5, 10], integer=True)
+        ticker.MaxNLocator(8, steps=[1, 2, 5, 10], integer=True)
     )
 
 

@@ -69,10 +69,10 @@ def _cells(values: Mapping[str, float | None]) -> str:
     if not values.get("cells_true"):
         return ""
     return (
-        f"The truth has {values['cells_true']:.0f} nuclei, the prediction "
-        f"{values['cells_predicted']:.0f}: {values['cell_missed']:.0f} are "
-        f"missed, {values['cell_added']:.0f} added, "
-        f"{values['cell_split']:.0f} split and {values['cell_merged']:.0f} "
+        f"The truth has {values['cells_true']:,.0f} nuclei, the prediction "
+        f"{values['cells_predicted']:,.0f}: {values['cell_missed']:,.0f} are "
+        f"missed, {values['cell_added']:,.0f} added, "
+        f"{values['cell_split']:,.0f} split and {values['cell_merged']:,.0f} "
         f"merged; {100 * values['cell_recall']:.0f} % of the true ones match a "
         "predicted one closely in place and shape (an intersection over union "
         "of 0.5 or more)."
@@ -85,7 +85,7 @@ def _life(values: Mapping[str, float | None]) -> str:
         return ""
     matched = round(values["cell_recall"] * values["cells_true"])
     return (
-        f"Of {matched} matched nuclei {100 * accuracy:.0f} % are rightly "
+        f"Of {matched:,} matched nuclei {100 * accuracy:.0f} % are rightly "
         "called alive or dead; always guessing the larger class would give "
         f"{100 * values['live_dead_majority']:.0f} %. {PRESS}"
     )
@@ -154,7 +154,7 @@ def _calibration(coverage: float) -> str:
     elif coverage > 0.9 + _CALIBRATED_WITHIN:
         verdict = "the prediction is more cautious than it need be"
     else:
-        verdict = "the prediction knows how sure it can be"
+        verdict = "this range is about as wide as it should be"
     return (
         f"{100 * coverage:.0f} % of the true intensities lie within the range "
         f"that should hold 90 % of them: {verdict}."

@@ -121,7 +121,7 @@ def _of_cells(cells: CellComparison | None) -> Iterator[str]:
         )
     elif cells is not None and len(cells.matched) < _MIN_CELLS:
         yield (
-            f"Of {cells.errors.true} true nuclei only {len(cells.matched)} "
+            f"Of {cells.errors.true:,} true nuclei only {len(cells.matched)} "
             "match a predicted one: what is said of matched nuclei (area, "
             "brightness, alive or dead) says little."
         )

@@ -122,6 +122,55 @@ def exact_multiply_adds(
     )
 
 
+def convolution_values(
+    architecture: Architecture,
+    num_planes: int,
+    num_heads: int,
+    output_size: int,
+) -> int:
+    """Counts the values that convolutions read and write in one pass.
+
+    Each activated feature is read once and each result written once, as if
+    normalisation and activation cost nothing and nothing stayed in a cache:
+    the least that a pass moves if it goes layer by layer. Weights are left
+    out.
+
+    Args:
+        architecture: The table of a network of towers.
+        num_planes: Planes of the network input: two for each z.
+        num_heads: Heads evaluated.
+        output_size: Rows and columns predicted, pixels.
+    """
+    extra = output_size - architecture.output_size
+    trunk_extra = extra // 2 ** trunk_scale(architecture)
+    trunk = plan_trunk(architecture, num_planes)
+    num_bins = architecture.num_bins or 1
+    total = output_size**2 * num_heads * (_head_input(trunk) + num_bins) + (
+        architecture.input_size + extra
+    ) ** 2 * (architecture.stem_filters is not None) * (
+        num_planes + (architecture.stem_filters or 0)
+    )
+    for blocks in plan_towers(architecture, num_planes):
+        total += _block_values(blocks, extra)
+    return total + _block_values(trunk, trunk_extra)
+
+
+def _block_values(blocks: Sequence[Block], extra: int) -> int:
+    size, total = blocks[0].input_size + extra, 0
+    for block in blocks:
+        if block.kind == UPSCALE:
+            expanded, filters = 2 * size + 2, block.expansion_filters
+        else:
+            expanded = exit_size(block.kind, size)
+            filters = block.expansion_filters + block.input_filters
+        total += size**2 * 2 * block.input_filters
+        total += expanded**2 * (
+            block.expansion_filters + 2 * filters + block.reduction_filters
+        )
+        size = exit_size(block.kind, size)
+    return total
+
+
 def _stem(architecture: Architecture, num_planes: int, extra: int) -> int:
     size = architecture.input_size + extra
     return size**2 * num_planes * (architecture.stem_filters or 0)
