@@ -41,6 +41,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["isl", "isl.*"]),
+    package_data={"isl": ["models/*/*"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",

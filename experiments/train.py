@@ -7,9 +7,8 @@ r"""Trains the network on one or more data sets.
 Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
 resumes a run that was stopped. How long it takes: README.md.
 
-`--model=fnet` or `unet` trains a baseline, `--loss=mean_squared_error` heads
-that predict the intensity itself, `--init_from=FOLDER` starts from another
-network. These, little memory, several devices, TensorBoard: docs/training.md.
+`--model=fnet` or `unet` trains a baseline, `--init_from=FOLDER` starts from
+another network. These, little memory, several devices: docs/training.md.
 """
 
 from absl import flags
@@ -69,7 +68,8 @@ _REPLACED = {
         (
             flags.DEFINE_boolean,
             "activation_histograms balance_data_sets fit_temperature "
-            "freeze_body include_autoencoding initialise_head_biases remat",
+            "freeze_body include_autoencoding initialise_head_biases remat "
+            "keep_best",
         ),
     )
     for name in names.split()
@@ -94,7 +94,7 @@ def _config() -> TrainConfig:
     }
     if _LABELS.value:
         changes["labels"] = tuple(_LABELS.value)
-    network = NETWORKS[_MODEL.value] if _MODEL.value else None
+    network = NETWORKS.get(_MODEL.value)
     return configure(_PRESET.value, changes, network, _WIDTH.value)
 
 

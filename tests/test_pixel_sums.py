@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from skimage import metrics
 
-from isl.evaluation.pixel_sums import PixelSums
+from isl.evaluation.pixel_sums import MeanScores, PixelSums
 
 
 def sums_of(true, predicted, similarity=0.0, similar_count=0):
+    """Sums of pixels whose means are 1.5 plus half the squared prediction."""
     true, predicted = (np.ravel(x).astype(int) for x in (true, predicted))
+    mean = 0.5 * predicted**2 + 1.5
     distance = np.abs(true - predicted)
     return PixelSums(
         count=true.size,
@@ -24,6 +26,9 @@ def sums_of(true, predicted, similarity=0.0, similar_count=0):
         similar_count=similar_count,
         nll=0.5 * true.size,
         crps=0.1 * true.size,
+        mean=mean.sum(),
+        mean_squares=(mean**2).sum(),
+        mean_products=(true * mean).sum(),
     )
 
 
@@ -40,6 +45,9 @@ def test_metrics_equal_numpy_and_scikit_image(pair):
     assert found == {
         "pearson": pytest.approx(
             np.corrcoef(true.ravel(), predicted.ravel())[0, 1], abs=1e-12
+        ),
+        "mean_pearson": pytest.approx(
+            np.corrcoef(true.ravel(), predicted.ravel() ** 2)[0, 1], abs=1e-12
         ),
         "bin_accuracy": pytest.approx((true == predicted).mean()),
         "bin_accuracy_within_8": pytest.approx(
@@ -71,7 +79,7 @@ def test_one_other_pixel_in_ten_million_is_not_constant():
 
 def test_no_error_and_no_pixels_are_undefined(pair):
     assert np.isnan(sums_of(pair[0], pair[0]).psnr())
-    nothing = PixelSums.from_array(np.zeros(13))
+    nothing = PixelSums.from_array(np.zeros(16))
     assert all(np.isnan(value) for value in nothing.metrics().values())
 
 
@@ -85,7 +93,24 @@ def test_arrays_of_sums_are_metrics_each(pair):
 
 def test_what_is_not_known_spoils_nothing_else(pair):
     sums = sums_of(*pair).to_array()
-    sums[-2:] = np.nan
+    sums[-5:] = np.nan
     found = PixelSums.from_array(sums).metrics()
-    assert np.isnan(found["nll"]) and np.isnan(found["crps"])
+    assert all(np.isnan(found[k]) for k in ("nll", "crps", "mean_pearson"))
     assert np.isfinite(found["pearson"])
+
+
+def test_running_correlation_of_means_is_that_of_numpy(pair):
+    true, means = pair[0], np.sqrt(pair[1] + 0.25)
+    scores, other = MeanScores(), MeanScores()
+    scores.add(true[:10], means[:10])
+    other.add(true[10:], means[10:])
+    scores.merge(other)
+    expected = np.corrcoef(true.ravel(), means.ravel())[0, 1]
+    assert scores.metrics() == {"mean_pearson": pytest.approx(expected)}
+
+
+def test_correlation_of_means_is_undefined_or_left_out(pair):
+    scores = MeanScores()
+    assert scores.metrics() == {}
+    scores.add(pair[0], np.full(pair[0].shape, 0.1, np.float32))
+    assert scores.metrics() == {"mean_pearson": None}

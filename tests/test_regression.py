@@ -93,7 +93,7 @@ def test_scores_have_no_distribution():
             "truth": {"DISK": truth},
         }
     )
-    np.testing.assert_allclose(scores["DISK"], np.full((1, 8, 8, 1), 51.0))
+    np.testing.assert_allclose(scores["DISK"], np.full((1, 8, 8, 2), 51.0))
     totals = {"DISK": LabelScores()}
     add_scores(totals, scores, {"DISK": truth})
     metrics = totals["DISK"].metrics()

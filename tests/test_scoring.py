@@ -49,6 +49,7 @@ def naive_scores(model, batch):
     reached = np.take_along_axis(cumulative, bins[..., None], -1)[..., 0]
     return {
         "median": (cumulative < 0.5).sum(-1),
+        "mean": 255 * mean,
         "nll": -np.log(chosen) / math.log(256),
         "crps": (probabilities * to_truth).sum(-1) - own / 2,
         "below": reached - chosen,
@@ -69,7 +70,11 @@ def test_scorer_gives_the_quantities_of_each_pixel(model):
     assert moved.mean() < 1e-2  # Ties within rounding.
     for index, name in enumerate(QUANTITIES[1:], start=1):
         np.testing.assert_allclose(
-            scores["A"][..., index], expected[name], atol=1e-5, err_msg=name
+            scores["A"][..., index],
+            expected[name],
+            rtol=1e-5,
+            atol=1e-5,
+            err_msg=name,
         )
 
 
@@ -93,7 +98,7 @@ def test_running_scores_are_those_of_all_pixels(model):
         parts["A"].merge(other["A"])
     expected = together["A"].metrics()
     assert expected["nll"] == pytest.approx(
-        float(scores["A"][..., 1].mean()), rel=1e-6
+        float(scores["A"][..., QUANTITIES.index("nll")].mean()), rel=1e-6
     )
     found = parts["A"].metrics()
     assert list(found) == list(expected)

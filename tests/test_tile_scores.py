@@ -94,7 +94,7 @@ def test_images_smaller_than_the_window_have_no_similarity():
 
 def test_distributions_fall_into_their_tiles(pair):
     rng = np.random.default_rng(1)
-    nll, crps = rng.random(SHAPE), rng.random(SHAPE)
+    nll, crps, mean = (rng.random(SHAPE) for _ in range(3))
     sums = DistributionSums(ROWS, COLUMNS)
     for row in range(ROWS.start, ROWS.stop, 50):
         for column in range(COLUMNS.start, COLUMNS.stop, 141):
@@ -103,6 +103,8 @@ def test_distributions_fall_into_their_tiles(pair):
             sums.add(
                 rows,
                 columns,
+                reader(pair[0])(rows, columns),
+                255 * reader(mean)(rows, columns),
                 reader(nll)(rows, columns),
                 reader(crps)(rows, columns),
             )
@@ -111,11 +113,14 @@ def test_distributions_fall_into_their_tiles(pair):
         found = tile.metrics()
         assert found["nll"] == pytest.approx(part(nll, tile).mean())
         assert found["crps"] == pytest.approx(part(crps, tile).mean())
+        images = part(pair[0], tile).ravel(), part(mean, tile).ravel()
+        expected = np.corrcoef(*images)[0, 1]
+        assert found["mean_pearson"] == pytest.approx(expected, abs=1e-9)
 
 
 def tiles_with(errors, count=100):
     """Tiles of `count` pixels with these mean absolute errors in bins."""
-    zeros = np.zeros(13)
+    zeros = np.zeros(16)
     tiles = []
     for error in errors:
         sums = zeros.copy()

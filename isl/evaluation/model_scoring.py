@@ -11,10 +11,12 @@ import tqdm
 
 from isl.errors import InputError
 from isl.evaluation.scoring import (
+    NUM_POINT_QUANTITIES,
     QUANTITIES,
     add_scores,
     build_scorer,
     read_true_bins,
+    true_bins,
 )
 from isl.evaluation.tile_scoring import DistributionSums, score_tiles
 from isl.evaluation.wells import WellScores, empty_scores
@@ -99,9 +101,13 @@ def score_model(
     )
     labels = [label for label in scorer.labels if label in well.labels]
     # A regression head has no distribution.
-    uncertain = [x for x in labels if scorer.model.output[x].shape[-1] > 1]
+    uncertain = [
+        label
+        for label in labels
+        if scorer.model.output[label].shape[-1] > NUM_POINT_QUANTITIES
+    ]
     scores = empty_scores(condition, well, rows, columns, labels, uncertain)
-    sums = {label: DistributionSums(rows, columns) for label in uncertain}
+    sums = {label: DistributionSums(rows, columns) for label in labels}
     planes = select_planes(
         description.num_z, well, alignment=description.z_alignment
     )
@@ -129,19 +135,16 @@ def score_model(
             }
         )
         cropped = {label: output[label][0][tile.crop] for label in labels}
-        add_scores(
-            scores.labels,
-            cropped,
-            {label: truth[label][tile.crop] for label in labels},
-        )
-        _keep(scores, sums, tile, cropped)
+        known = {label: truth[label][tile.crop] for label in labels}
+        add_scores(scores.labels, cropped, known)
+        _keep(scores, sums, tile, cropped, known)
     tiles = {
         label: score_tiles(
             rows,
             columns,
             functools.partial(read_true_bins, well, label),
             scores.predictions[label],
-            sums.get(label),
+            sums[label],
         )
         for label in labels
     }
@@ -153,19 +156,31 @@ def _keep(
     sums: Mapping[str, DistributionSums],
     tile: Tile,
     cropped: Mapping[str, np.ndarray],
+    truth: Mapping[str, np.ndarray],
 ) -> None:
-    """Keeps what images and small tiles need of the scorer's output."""
+    """Keeps what images and small tiles need of the scorer's output.
+
+    Args:
+        scores: Images that are filled in.
+        sums: Label to sums that are added to.
+        tile: The place.
+        cropped: Label to output of the scorer, [row, column, quantity].
+        truth: Label to uint16 intensities of the same pixels.
+    """
     place = _within(tile, scores.rows, scores.columns)
     for label, values in cropped.items():
-        scores.predictions[label][place] = np.rint(values[..., 0])
-        if label in sums:
-            found = {k: values[..., i] for i, k in enumerate(QUANTITIES)}
+        found = dict(zip(QUANTITIES, np.moveaxis(values, -1, 0), strict=False))
+        scores.predictions[label][place] = np.rint(found["median"])
+        if label in scores.deviations:
             scores.deviations[label][place] = np.rint(
                 found["deviation"] * (NUM_BINS - 1)
             )
-            sums[label].add(
-                tile.rows, tile.columns, found["nll"], found["crps"]
-            )
+        sums[label].add(
+            tile.rows,
+            tile.columns,
+            true_bins(truth[label]),
+            **{k: found[k] for k in ("mean", "nll", "crps") if k in found},
+        )
 
 
 def _tile_truth(

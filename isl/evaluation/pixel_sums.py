@@ -37,6 +37,9 @@ class PixelSums:
         similar_count: Pixels that have one.
         nll: Sum of the negative log likelihoods, in units of ln 256.
         crps: Sum of the continuous ranked probability scores, as intensities.
+        mean: Sum of the means of the predicted distributions, in bins.
+        mean_squares: Sum of the squares of these means.
+        mean_products: Sum of true bin times mean.
     """
 
     count: np.ndarray
@@ -52,6 +55,9 @@ class PixelSums:
     similar_count: np.ndarray
     nll: np.ndarray
     crps: np.ndarray
+    mean: np.ndarray
+    mean_squares: np.ndarray
+    mean_products: np.ndarray
 
     @classmethod
     def from_array(cls, sums: np.ndarray) -> "PixelSums":
@@ -66,14 +72,25 @@ class PixelSums:
 
     def pearson(self) -> np.ndarray:
         """Pearson's r of the bins; NaN if either image is constant."""
-        true, predicted = self._mean(self.true), self._mean(self.predicted)
-        variance = self._mean(self.true_squares) - true**2
-        other = self._mean(self.predicted_squares) - predicted**2
-        covariance = self._mean(self.products) - true * predicted
-        constant = np.minimum(variance, other) < _MIN_VARIANCE
-        with np.errstate(invalid="ignore", divide="ignore"):
-            r = covariance / np.sqrt(variance * other)
-        return np.where(constant, np.nan, np.clip(r, -1, 1))
+        return _correlation(
+            self.count,
+            self.true,
+            self.predicted,
+            self.true_squares,
+            self.predicted_squares,
+            self.products,
+        )
+
+    def mean_pearson(self) -> np.ndarray:
+        """The same of true bins and means of the distributions."""
+        return _correlation(
+            self.count,
+            self.true,
+            self.mean,
+            self.true_squares,
+            self.mean_squares,
+            self.mean_products,
+        )
 
     def mae(self) -> np.ndarray:
         """Mean absolute error, as an intensity."""
@@ -97,6 +114,7 @@ class PixelSums:
         """Returns every metric by its name in `metrics.csv`."""
         return {
             "pearson": self.pearson(),
+            "mean_pearson": self.mean_pearson(),
             "bin_accuracy": self._mean(self.exact),
             "bin_accuracy_within_8": self._mean(self.within_8),
             "mae": self.mae(),
@@ -108,6 +126,62 @@ class PixelSums:
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
         return _ratio(values, self.count)
+
+
+class MeanScores:
+    """Running correlation of true bins with the means of distributions.
+
+    A median is the best guess of an intensity by its absolute error, a mean by
+    its squared error, so means are what to compare with networks that were
+    trained for it.
+    """
+
+    def __init__(self):
+        """Starts empty."""
+        # Of 1, t, m, t t, m m and t m.
+        self._sums = np.zeros(6)
+
+    def add(self, true_bins: np.ndarray, means: np.ndarray) -> None:
+        """Adds pixels.
+
+        Args:
+            true_bins: Integers, any shape.
+            means: In bins, same shape.
+        """
+        t = true_bins.astype(np.float64)
+        m = means.astype(np.float64)
+        products = (t, m, t * t, m * m, t * m)
+        self._sums += [t.size, *(values.sum() for values in products)]
+
+    def merge(self, other: "MeanScores") -> None:
+        """Adds the pixels of another instance."""
+        self._sums += other._sums
+
+    def metrics(self) -> dict[str, float | None]:
+        """Returns the metric by its name; nothing if nothing was added."""
+        if not self._sums[0]:
+            return {}
+        r = float(_correlation(*self._sums))
+        return {"mean_pearson": r if np.isfinite(r) else None}
+
+
+def _correlation(
+    count: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_squares: np.ndarray,
+    y_squares: np.ndarray,
+    products: np.ndarray,
+) -> np.ndarray:
+    """Pearson's r from sums; NaN if either image is constant."""
+    x_mean, y_mean = _ratio(x, count), _ratio(y, count)
+    x_variance = _ratio(x_squares, count) - x_mean**2
+    y_variance = _ratio(y_squares, count) - y_mean**2
+    covariance = _ratio(products, count) - x_mean * y_mean
+    constant = np.minimum(x_variance, y_variance) < _MIN_VARIANCE
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = covariance / np.sqrt(x_variance * y_variance)
+    return np.where(constant, np.nan, np.clip(r, -1, 1))
 
 
 def _ratio(values: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from isl.evaluation.distributions import (
     PixelDistributions,
     StatisticScores,
 )
+from isl.evaluation.pixel_sums import MeanScores
 from isl.evaluation.pixels import JointHistogram
 from isl.images import Well
 from isl.network.intensity_bins import NUM_BINS, statistics, uint16_to_bins
@@ -20,6 +21,7 @@ from isl.network.model import with_raw_input
 
 QUANTITIES = (
     "median",
+    "mean",
     "nll",
     "crps",
     "below",
@@ -28,6 +30,9 @@ QUANTITIES = (
     "probability_bright",
 )
 """What the scorer gives of each pixel; see `PixelScores`."""
+
+NUM_POINT_QUANTITIES = 2
+"""How many of them, the first ones, are defined without a distribution."""
 
 
 class PixelScores(keras.layers.Layer):
@@ -43,15 +48,18 @@ class PixelScores(keras.layers.Layer):
 
         Returns:
             float32, [batch, row, column, quantity], in the order of
-            `QUANTITIES`: the bin of the median, and what
+            `QUANTITIES`: the median and the mean in bins, and what
             `isl.evaluation.distributions.PixelDistributions` holds. Of a
-            regression head, which has no distribution, the first only.
+            regression head, which has no distribution, the first two only,
+            both of them the intensity that it predicts.
         """
         if logits.shape[-1] == 1:
-            return statistics(logits, ("median",)) * (NUM_BINS - 1)
+            both = statistics(logits, ("median", "mean"))
+            return both * (NUM_BINS - 1)
         bins = uint16_to_bins(truth)
-        median, deviation = ops.unstack(
-            statistics(logits, ("median", "standard_deviation")), axis=-1
+        median, mean, deviation = ops.unstack(
+            statistics(logits, ("median", "mean", "standard_deviation")),
+            axis=-1,
         )
         cumulative = ops.cumsum(ops.softmax(logits, axis=-1), axis=-1)
         index = bins[..., None]
@@ -62,6 +70,7 @@ class PixelScores(keras.layers.Layer):
         return ops.stack(
             [
                 median * (NUM_BINS - 1),
+                mean * (NUM_BINS - 1),
                 _cross_entropy(logits, index),
                 _ranked_probability_score(cumulative, index),
                 ops.where(bins > 0, before, 0.0),
@@ -74,7 +83,9 @@ class PixelScores(keras.layers.Layer):
 
     def compute_output_spec(self, logits, truth):
         """Shape of the scores."""
-        count = 1 if logits.shape[-1] == 1 else len(QUANTITIES)
+        count = (
+            NUM_POINT_QUANTITIES if logits.shape[-1] == 1 else len(QUANTITIES)
+        )
         shape = (*logits.shape[:-1], count)
         return keras.KerasTensor(shape, "float32")
 
@@ -99,6 +110,7 @@ class LabelScores:
 
     Attributes:
         histogram: Of the medians.
+        means: Of the means; empty where only statistics were predicted.
         distribution: Of the distributions; empty where only statistics were
             predicted.
         statistics: Of the stored statistics; empty where distributions were
@@ -108,6 +120,7 @@ class LabelScores:
     def __init__(self):
         """Starts empty."""
         self.histogram = JointHistogram()
+        self.means = MeanScores()
         self.distribution = DistributionScores()
         self.statistics = StatisticScores()
 
@@ -132,6 +145,7 @@ class LabelScores:
     def merge(self, other: "LabelScores") -> None:
         """Adds the pixels of another instance."""
         self.histogram.merge(other.histogram)
+        self.means.merge(other.means)
         self.distribution.merge(other.distribution)
         self.statistics.merge(other.statistics)
 
@@ -139,6 +153,7 @@ class LabelScores:
         """Returns metric names to values; None where undefined."""
         return {
             **self.histogram.metrics(),
+            **self.means.metrics(),
             **self.distribution.metrics(),
             **self.statistics.metrics(),
         }
@@ -211,15 +226,16 @@ def add_scores(
         bins = true_bins(truth[label])
         predicted = np.rint(values[..., 0]).astype(np.int64)
         totals[label].add(bins, predicted, _distributions(values, bins))
+        totals[label].means.add(bins, values[..., QUANTITIES.index("mean")])
 
 
 def _distributions(
     values: np.ndarray, bins: np.ndarray
 ) -> PixelDistributions | None:
     """What a scorer says of distributions; None of a regression head."""
-    if values.shape[-1] == 1:
+    if values.shape[-1] == NUM_POINT_QUANTITIES:
         return None
     return PixelDistributions(
-        *(values[..., k] for k in range(1, len(QUANTITIES))),
+        *(values[..., k] for k in range(NUM_POINT_QUANTITIES, len(QUANTITIES))),
         is_bright=bins >= BRIGHT_BIN,
     )

@@ -12,32 +12,45 @@ from isl.evaluation.tile_scores import TILE_SIZE, TileScores, iter_tiles
 ReadBins = Callable[[slice, slice], np.ndarray]
 
 
+# What `PixelSums` has of distributions, in its order.
+_OF_DISTRIBUTIONS = ("nll", "crps", "mean", "mean_squares", "mean_products")
+
+
 class DistributionSums:
-    """Sums of nll and crps of each tile, while other tiles stream by.
+    """Sums over the distributions of each tile, while other tiles stream by.
 
     Attributes:
-        nll: float64, [row of tiles, column of tiles].
-        crps: Likewise.
+        sums: float64, [sum, row of tiles, column of tiles], in the order of
+            the last attributes of `PixelSums`, from `nll` on.
     """
 
     def __init__(self, rows: slice, columns: slice):
         """Starts at zero for the tiles of a region."""
         self._starts = (rows.start, columns.start)
         shape = tuple(len(_starts(span)) for span in (rows, columns))
-        self.nll = np.zeros(shape)
-        self.crps = np.zeros(shape)
+        self.sums = np.zeros((len(_OF_DISTRIBUTIONS), *shape))
 
     def add(
-        self, rows: slice, columns: slice, nll: np.ndarray, crps: np.ndarray
+        self,
+        rows: slice,
+        columns: slice,
+        true_bins: np.ndarray,
+        mean: np.ndarray,
+        nll: np.ndarray | float = np.nan,
+        crps: np.ndarray | float = np.nan,
     ) -> None:
         """Adds pixels.
 
         Args:
             rows: Rows of the well, inside the region.
             columns: Columns of the well, likewise.
-            nll: Of these pixels, [row, column].
+            true_bins: Of these pixels, integers, [row, column].
+            mean: Means of their distributions, in bins, likewise.
+            nll: Likewise; NaN of a regression head.
             crps: Likewise.
         """
+        mean = mean.astype(np.float64)
+        values = (nll, crps, mean, mean**2, true_bins * mean)
         cuts, places = [], []
         for span, start in zip((rows, columns), self._starts, strict=True):
             first = (span.start - start) // TILE_SIZE
@@ -45,8 +58,9 @@ class DistributionSums:
             edges = start + np.arange(first, last + 1) * TILE_SIZE
             cuts.append(np.maximum(edges - span.start, 0))
             places.append(slice(first, last + 1))
-        for total, values in ((self.nll, nll), (self.crps, crps)):
-            by_row = np.add.reduceat(values.astype(np.float64), cuts[0], axis=0)
+        for total, part in zip(self.sums, values, strict=True):
+            part = np.broadcast_to(np.asarray(part, np.float64), mean.shape)
+            by_row = np.add.reduceat(part, cuts[0], axis=0)
             total[tuple(places)] += np.add.reduceat(by_row, cuts[1], axis=1)
 
 
@@ -79,11 +93,10 @@ def score_tiles(
             rows, columns, slice(start, stop), read_true, predicted
         )
         if distributions is None:
-            unknown = np.full(band.shape[1:], np.nan)
-            band = [*band, unknown, unknown]
+            others = np.full((len(_OF_DISTRIBUTIONS), band.shape[1]), np.nan)
         else:
-            band = [*band, distributions.nll[index], distributions.crps[index]]
-        sums += list(np.stack(band, axis=-1))
+            others = distributions.sums[:, index]
+        sums += list(np.concatenate([band, others]).T)
     return tuple(
         TileScores(*tile, PixelSums.from_array(values))
         for tile, values in zip(iter_tiles(rows, columns), sums, strict=True)

@@ -35,6 +35,13 @@ METRICS = {
         "relation. Undefined where an image is constant.",
         PIXELS,
     ),
+    "mean_pearson": Meaning(
+        "Pearson r of the mean",
+        "The same for the mean of the predicted distribution instead of its "
+        "median. Networks trained by squared error predict means, so this is "
+        "the number to compare with theirs.",
+        PIXELS,
+    ),
     "mae": Meaning(
         "Mean absolute error",
         "How far a pixel is off on average, as a share of the intensity scale "

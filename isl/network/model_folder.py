@@ -4,7 +4,8 @@ It holds `architecture.json` (the table), `model.json` (planes, labels, where
 the weights come from) and `model.weights.h5`, an HDF5 file with a dataset
 `layer/weight` for each weight. (Keras' own weight files go by the order of
 layers of a kind and load into another network without a word.) Nothing is
-pickled.
+pickled. Where a folder is read, the name of a model that comes with the
+package may stand instead (`isl.network.shipped`).
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from isl.files import atomic_path, read_json, write_json
 from isl.images.z_selection import Z_ALIGNMENTS
 from isl.network.model import ORIGINAL_BATCH_NORM_MOMENTUM, build_model
 from isl.network.networks import Network, network_from_dict
+from isl.network.shipped import find_model, shipped_models
 
 ARCHITECTURE_FILE = "architecture.json"
 DESCRIPTION_FILE = "model.json"
@@ -124,10 +126,12 @@ def load_description(folder: str | os.PathLike) -> ModelDescription:
     Raises:
         InputError: If a file is missing or cannot be understood.
     """
-    folder = pathlib.Path(folder)
+    folder = find_model(folder)
     if not folder.is_dir():
+        names = ", ".join(shipped_models()) or "none"
         raise InputError(
-            f"{folder}: must be a model folder. Received: no such folder"
+            f"{folder}: must be a model folder, or a model that comes with "
+            f"isl ({names}). Received: no such folder"
         )
     values = _read_dict(folder / DESCRIPTION_FILE)
     table = _read_dict(folder / ARCHITECTURE_FILE)
@@ -193,7 +197,7 @@ def read_weights(folder: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises:
         InputError: If they are missing or cannot be read.
     """
-    path = pathlib.Path(folder) / WEIGHTS_FILE
+    path = find_model(folder) / WEIGHTS_FILE
     if not path.is_file() or not h5py.is_hdf5(path):
         raise InputError(
             f"{path}: must be an HDF5 file of weights. Received: "
@@ -235,13 +239,20 @@ def load_model(
     # Random weights that are replaced at once would cost JAX a minute.
     model = description.build(initializer="zeros")
     try:
-        _assign(model, values)
+        assign_weights(model, values)
     except InputError as error:
-        raise _misfit(pathlib.Path(folder) / WEIGHTS_FILE, error) from error
+        raise _misfit(find_model(folder) / WEIGHTS_FILE, error) from error
     return model, description
 
 
-def _assign(model: keras.Model, values: Mapping[str, np.ndarray]) -> None:
+def assign_weights(
+    model: keras.Model, values: Mapping[str, np.ndarray]
+) -> None:
+    """Gives a network the weights of `read_weights`.
+
+    Raises:
+        InputError: If one is missing, unknown or of another shape.
+    """
     expected = named_weights(model)
     for problem, names in (
         ("no", set(expected) - set(values)),

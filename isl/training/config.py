@@ -77,6 +77,9 @@ class TrainConfig:
         seed: Of weights, crops and augmentation.
         max_minutes: The run ends after these minutes of training, whatever
             `num_steps`; the schedule then follows the clock. None: no limit.
+        keep_best: Whether the run saves the network of the epoch that did best
+            on the validation patches (`isl.training.selection`), instead of
+            the last.
         fit_temperature: Whether to fit a temperature for each label on the
             validation patches at the end (`isl.training.temperature`).
         init_from: Model folder to start from: weights that fit are taken
@@ -126,6 +129,7 @@ class TrainConfig:
     validation_split: str = "validation"
     seed: int = 0
     max_minutes: float | None = None
+    keep_best: bool = False
     fit_temperature: bool = False
     init_from: str | None = None
     freeze_body: bool = False

@@ -32,7 +32,7 @@ RUN_COLUMNS = (
     "steps_per_second",
     "labelled_pixels_per_second",
 )
-LOG_METRICS = ("nll", "pearson", "bin_accuracy")
+LOG_METRICS = ("nll", "pearson", "mean_pearson", "bin_accuracy")
 """Metrics of the validation in the log; TensorBoard has all."""
 
 DrawCalibration = Callable[[DistributionScores, str], bytes]

@@ -19,7 +19,12 @@ import numpy as np
 from tqdm import tqdm
 
 from isl.errors import InputError
-from isl.network.model_folder import ModelDescription, save_model
+from isl.network.model_folder import (
+    ModelDescription,
+    assign_weights,
+    read_weights,
+    save_model,
+)
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import (
     check_settings,
@@ -42,6 +47,7 @@ from isl.training.histograms import ActivationProbe, kernels_by_part
 from isl.training.learner import Learner
 from isl.training.monitoring import DrawCalibration, RunRecord
 from isl.training.normalization import iter_recalibration_inputs
+from isl.training.selection import BestEpoch
 from isl.training.start import precision_scope, start_weights
 from isl.training.validation import Validation, Validator
 
@@ -119,6 +125,9 @@ class Trainer:
         )
         if self._distribution.is_chief:
             keep_first_run(self.workdir, self.run)
+        self._best = None
+        if self.config.keep_best:
+            self._best = BestEpoch(self.workdir / MODEL_FOLDER)
         probe = None
         if self.config.activation_histograms:
             probe = ActivationProbe(self.model)
@@ -194,6 +203,11 @@ class Trainer:
             bar.close()
             if record is not None:
                 record.close()
+        if self._best is not None:
+            best = read_weights(self.workdir / MODEL_FOLDER)
+            assign_weights(self.model, best)
+            self._finish()
+            return
         # Statistics of unaveraged weights are already those of the end.
         with self._judged(recalibrate=self.config.averaging > 0):
             self._finish()
@@ -229,7 +243,10 @@ class Trainer:
         with self._judged(recalibrate=not is_frozen):
             validation = self._validator.run()
             self.minutes += (time.monotonic() - started) / 60
-            self._save_model()
+            if self._best is None or self._best.improves(
+                validation, self.step, self.minutes
+            ):
+                self._save_model()
         state = {
             "step": self.step,
             "minutes": round(self.minutes, 3),
@@ -271,13 +288,11 @@ class Trainer:
     def _save_model(self) -> None:
         if not self._distribution.is_chief:
             return
+        facts = {"steps": self.step, "minutes": self.minutes}
+        if self._best is not None:
+            facts = self._best.facts
         description = dataclasses.replace(
-            self._description,
-            provenance={
-                **self.run,
-                "steps": self.step,
-                "minutes": self.minutes,
-            },
+            self._description, provenance={**self.run, **facts}
         )
         save_model(self.workdir / MODEL_FOLDER, self.model, description)
 

@@ -1,0 +1,73 @@
+"""Early stopping: the network of the best epoch is kept, not of the last.
+
+A small data set is soon known by heart. What a network has learned by then
+still shows on pixels that it is not trained on, so the epoch with the best
+score on the validation patches is what the run saves.
+"""
+
+import os
+from typing import Any
+
+from isl.errors import InputError
+from isl.network.model_folder import load_description
+from isl.training.validation import Validation
+
+SCORE = "validation_score"
+"""Name of the score in the provenance of a model folder."""
+
+
+def validation_score(validation: Validation) -> float:
+    """Returns how good a network is on the validation patches.
+
+    Higher is better: the negative mean over labels of the negative
+    log-likelihood, and of regression heads, which have none, the mean of
+    Pearson's r; an undefined one, of a constant prediction, counts as 0.
+    """
+    metrics = validation.metrics.values()
+    scores = [
+        -scores["nll"]
+        if scores["nll"] is not None
+        else scores["mean_pearson"] or 0.0
+        for scores in metrics
+    ]
+    return sum(scores) / len(scores)
+
+
+class BestEpoch:
+    """The best epoch of a run so far, as its model folder says.
+
+    Attributes:
+        facts: `steps`, `minutes` and `validation_score` of that epoch, for
+            the provenance of its network; empty before the first epoch.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        """Takes up where the run stood.
+
+        Args:
+            folder: Model folder of the run, which may not be there yet.
+        """
+        self.facts: dict[str, Any] = {}
+        try:
+            stored = load_description(folder).provenance
+        except InputError:
+            return
+        names = ("steps", "minutes", SCORE)
+        if all(name in stored for name in names):
+            self.facts = {name: stored[name] for name in names}
+
+    def improves(
+        self, validation: Validation, steps: int, minutes: float
+    ) -> bool:
+        """Tells whether an epoch is the best so far, and remembers it.
+
+        Args:
+            validation: Of the epoch.
+            steps: Done at its end.
+            minutes: Spent on training at its end.
+        """
+        score = validation_score(validation)
+        if self.facts and score <= self.facts[SCORE]:
+            return False
+        self.facts = {"steps": steps, "minutes": minutes, SCORE: score}
+        return True

@@ -1,0 +1,100 @@
+"""The network of the best epoch is the one that is kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isl.network.model_folder import load_model, read_weights
+from isl.simulation.dataset import write_dataset
+from isl.training.selection import BestEpoch, validation_score
+from isl.training.trainer import Trainer
+from isl.training.validation import Validation, Validator
+from tests.tiny_runs import MICRO_CONFIG
+
+LABELS = ("DAPI_CONFOCAL", "DEAD_CONFOCAL")
+BEST = dataclasses.replace(MICRO_CONFIG, labels=LABELS, keep_best=True)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three simulated wells: (spec, image root)."""
+    root = tmp_path_factory.mktemp("wells")
+    return write_dataset(root, 3, 48, 2, 0), root
+
+
+def scored(*metrics):
+    names = [f"label{index}" for index in range(len(metrics))]
+    return Validation(dict(zip(names, metrics, strict=True)), {}, {}, {})
+
+
+def test_score_is_the_mean_likelihood():
+    validation = scored(
+        {"nll": 0.25, "mean_pearson": 0.9}, {"nll": 0.75, "mean_pearson": 0.1}
+    )
+    assert validation_score(validation) == -0.5
+
+
+def test_score_of_regression_is_the_mean_correlation():
+    validation = scored(
+        {"nll": None, "mean_pearson": 0.5}, {"nll": None, "mean_pearson": None}
+    )
+    assert validation_score(validation) == 0.25
+
+
+def test_only_a_better_epoch_improves(tmp_path):
+    best = BestEpoch(tmp_path / "model")
+    assert best.facts == {}
+    epochs = [(0.5, True), (0.5, False), (0.4, True), (0.6, False)]
+    for step, (nll, expected) in enumerate(epochs, start=1):
+        assert best.improves(scored({"nll": nll}), step, 0.5) is expected
+    assert best.facts == {"steps": 3, "minutes": 0.5, "validation_score": -0.4}
+
+
+@pytest.fixture
+def worsening(monkeypatch):
+    """Validation says that every epoch is worse than the one before."""
+    run = Validator.run
+    nlls = iter(np.linspace(0.1, 0.9, 9))
+
+    def worse(self):
+        validation = run(self)
+        nll = next(nlls)
+        metrics = {
+            label: {**values, "nll": nll}
+            for label, values in validation.metrics.items()
+        }
+        return dataclasses.replace(validation, metrics=metrics)
+
+    monkeypatch.setattr(Validator, "run", worse)
+
+
+def test_run_keeps_its_first_epoch_if_later_ones_are_worse(
+    worsening, data, tmp_path
+):
+    spec, root = data
+    short = dataclasses.replace(BEST, num_steps=2)
+    Trainer(short, [spec], root, tmp_path).train()
+    first = read_weights(tmp_path / "model")
+    trainer = Trainer(BEST, [spec], root, tmp_path)  # Resumes.
+    trainer.train()
+    assert trainer.step == 4
+    _, description = load_model(tmp_path / "model")
+    assert description.provenance["steps"] == 2
+    assert description.provenance["validation_score"] == -0.1
+    for name, values in read_weights(tmp_path / "model").items():
+        np.testing.assert_array_equal(values, first[name])
+
+
+def test_temperature_is_fitted_to_the_network_that_is_kept(
+    worsening, data, tmp_path
+):
+    spec, root = data
+    config = dataclasses.replace(BEST, fit_temperature=True)
+    trainer = Trainer(config, [spec], root, tmp_path)
+    trainer.train()
+    model, description = load_model(tmp_path / "model")
+    assert description.provenance["steps"] == 2
+    assert set(description.temperatures) == set(description.labels)
+    for kept, own in zip(model.weights, trainer.model.weights, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), own.numpy())
