@@ -6,6 +6,7 @@ import pytest
 
 from isl.network.architecture import (
     ARCHITECTURES,
+    COMPACT,
     CONCORDANCE,
     NARROW,
     PAPER,
@@ -221,7 +222,8 @@ def test_the_networks_differ_only_where_they_say():
         400,
         396,
     )
-    assert set(ARCHITECTURES.values()) == {CONCORDANCE, PAPER, NARROW, TINY}
+    networks = {CONCORDANCE, PAPER, NARROW, COMPACT, TINY}
+    assert set(ARCHITECTURES.values()) == networks
 
 
 @pytest.mark.parametrize("architecture", [CONCORDANCE, TINY, NARROW])
@@ -300,6 +302,23 @@ def test_filters_by_scale():
     trunk = plan_trunk(table, NUM_PLANES)
     assert [block.output_filters for block in trunk] == [16, 4, 4]
     assert trunk[-1].output_size == 16
+
+
+def test_width_changes_the_filters_of_all_scales():
+    wider = with_width(COMPACT, 24)
+    assert wider.scale_filters == (24, 24, 48, 96, 144)
+    assert with_width(wider, 16).scale_filters == COMPACT.scale_filters
+
+
+def test_compact_network_is_merged_at_half_resolution():
+    towers = plan_towers(COMPACT, NUM_PLANES)
+    assert [tower[0].kind for tower in towers] == ["downscale"] * 4
+    assert [tower[0].input_size for tower in towers] == [30, 58, 106, 202]
+    assert {tower[-1].output_size for tower in towers} == {12}
+    assert {tower[-1].output_filters for tower in towers} == {16}
+    trunk = plan_trunk(COMPACT, NUM_PLANES)
+    assert [b.output_filters for b in trunk] == [64, 16, 16]
+    assert COMPACT.margin == 93
 
 
 def test_filters_by_scale_survive_json():

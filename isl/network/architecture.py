@@ -366,21 +366,47 @@ PAPER = dataclasses.replace(CONCORDANCE, stem_filters=None)
 def with_width(architecture: Architecture, base_filters: int) -> Architecture:
     """Returns the same network at another width.
 
-    The original derives both widths from one number, base_depth.
+    The original derives both widths from one number, base_depth. Where filters
+    are given for each scale, all of them change by the same factor.
 
     Args:
         architecture: The table to change.
         base_filters: The new width.
     """
+    scale_filters = architecture.scale_filters
+    if scale_filters is not None:
+        factor = base_filters / architecture.base_filters
+        scale_filters = tuple(_even(factor * n) for n in scale_filters)
     return dataclasses.replace(
         architecture,
         base_filters=base_filters,
         upscale_base_filters=base_filters - 4,
+        scale_filters=scale_filters,
     )
 
 
 # The five towers at a width that two CPU cores can train (BUILD_NOTES D20).
 NARROW = with_width(CONCORDANCE, 100)
+
+# For users without a GPU (BUILD_NOTES D39): four towers that halve the
+# resolution at once and are merged there, so that only the stem, one step of
+# the trunk and the heads see full resolution: a twenty-eighth of the operations
+# of CONCORDANCE.
+COMPACT = Architecture(
+    towers=(
+        (downscale(1),),  # 30 -> 12
+        (downscale(2), in_scale(1), upscale(1)),  # 58 -> 12
+        (downscale(3), in_scale(1), upscale(2)),  # 106 -> 12
+        (downscale(4), in_scale(1), upscale(3)),  # 202 -> 12
+    ),
+    trunk=(in_scale(1), upscale(1)),  # 12 -> 16
+    output_size=16,
+    stem_filters=16,
+    base_filters=16,
+    upscale_base_filters=16,
+    expansion_ratio=1.0,
+    scale_filters=(16, 16, 32, 64, 96),
+)
 
 # Two towers with a field of view of 22 pixels, for tests.
 TINY = Architecture(
@@ -400,5 +426,6 @@ ARCHITECTURES = {
     "concordance": CONCORDANCE,
     "paper": PAPER,
     "narrow": NARROW,
+    "compact": COMPACT,
     "tiny": TINY,
 }

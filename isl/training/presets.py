@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from isl.network.architecture import CONCORDANCE, NARROW, TINY
+from isl.network.architecture import COMPACT, CONCORDANCE, NARROW, TINY
 from isl.network.losses import REGRESSION_LOSS
 from isl.network.model_folder import load_description
 from isl.network.networks import Network, with_width
@@ -38,6 +38,23 @@ FAST = TrainConfig(
     momentum=0.97,
     frozen_norm_share=0.2,
     recalibration_batches=8,
+    initialise_head_biases=True,
+)
+
+# For two CPU cores and minutes: BUILD_NOTES D39.
+COMPACT_PRESET = TrainConfig(
+    architecture=COMPACT,
+    output_size=176,
+    batch_size=1,
+    num_steps=3000,
+    steps_per_epoch=100,
+    learning_rate=3e-3,
+    schedule="cosine",
+    warmup_steps=100,
+    momentum=0.97,
+    recalibration_batches=8,
+    label_stride=2,
+    averaging=0.98,
     initialise_head_biases=True,
 )
 
@@ -82,6 +99,7 @@ UNET_PRESET = with_network(
 PRESETS = {
     "paper": PAPER,
     "fast": FAST,
+    "compact": COMPACT_PRESET,
     "fnet": FNET_PRESET,
     "unet": UNET_PRESET,
     "tiny": TINY_PRESET,
