@@ -15,7 +15,7 @@ GRIDS = sorted(
     (pathlib.Path(__file__).parents[1] / "experiments" / "grids").glob("*.json")
 )
 # In place of the networks of the grids.
-TINY = {"narrow": "tiny", "fnet": "tiny_fnet", "unet": "tiny_unet"}
+TINY = {"compact": "tiny", "fnet": "tiny_fnet", "unet": "tiny_unet"}
 
 GRID = {
     "preset": "tiny",
@@ -169,7 +169,7 @@ def ends(values):
 def miniature(grid):
     """The grid of tiny networks: the ends of each axis, one seed."""
     axes = {name: ends(values) for name, values in grid["axes"].items()}
-    axes["model"] = [TINY[model] for model in grid["axes"]["model"]]
+    axes["model"] = [TINY[m] for m in grid["axes"]["model"] if m in TINY]
     axes["seed"] = [0]
     replaced = {
         "num_z": [1, 3],
