@@ -28,7 +28,7 @@ from isl.network.model_folder import ModelDescription
 from isl.network.networks import NETWORKS
 from isl.prediction.engine import ENGINES, KERAS
 from isl.specs import load_dataset_spec
-from isl.training.config import TrainConfig
+from isl.training.config import PRECISIONS, TrainConfig
 from isl.training.presets import configure
 
 _WHAT = flags.DEFINE_enum(
@@ -57,6 +57,11 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _REPEATS = flags.DEFINE_integer(
     "repeats", 5, "How often to time it.", lower_bound=1
 )
+_TRAINING = (
+    flags.DEFINE_integer("label_stride", None, "As of train.py."),
+    flags.DEFINE_enum("precision", None, PRECISIONS, "As of train.py."),
+    flags.DEFINE_boolean("remat", None, "As of train.py."),
+)
 _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data sets, for input.")
 _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
 
@@ -73,11 +78,8 @@ def _predict(description: ModelDescription, method: str) -> workloads.Workload:
 
 
 def _config(description: ModelDescription) -> TrainConfig:
-    changes = {
-        "output_size": _OUTPUT_SIZE.value,
-        "batch_size": _BATCH_SIZE.value,
-    }
-    changes = {name: size for name, size in changes.items() if size}
+    given = (_OUTPUT_SIZE, _BATCH_SIZE, *_TRAINING)
+    changes = {f.name: f.value for f in given if f.value is not None}
     config = configure("fast", changes, description.architecture)
     config.check()
     return config

@@ -1,5 +1,7 @@
+import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -99,6 +101,26 @@ def test_training_does_steps():
         last = workload.run()
     assert np.mean(last) < np.mean(first)
     assert workload.pixels == 2 * 16**2
+
+
+def test_training_in_another_precision(monkeypatch):
+    policies = []
+    build = ModelDescription.build
+
+    def watched(description):
+        policies.append(keras.config.dtype_policy().name)
+        return build(description)
+
+    monkeypatch.setattr(ModelDescription, "build", watched)
+    config = dataclasses.replace(
+        MICRO_CONFIG, precision="mixed_bfloat16", label_stride=2, remat=True
+    )
+    workload = workloads.training_workload(MODEL, config)
+    assert policies == ["mixed_bfloat16"]
+    assert keras.config.dtype_policy().name == "float32"
+    report = measure_workload("train", workload, MODEL, 1)
+    assert report["precision"] == "mixed_bfloat16"
+    assert (report["label_stride"], report["remat"]) == (2, True)
 
 
 def test_input_draws_other_patches_each_time(tmp_path):

@@ -38,6 +38,7 @@ def measure_workload(
     device, device_memory = measure.device()
     report = {
         "what": what,
+        "precision": keras.config.dtype_policy().name,
         **workload.parameters,
         **_describe(description),
         "repeats": repeats,
@@ -47,7 +48,6 @@ def measure_workload(
         "peak_device_bytes": device_memory,
         "device": device,
         "backend": keras.backend.backend(),
-        "precision": keras.config.dtype_policy().name,
     }
     if "patches" in workload.parameters:
         report["patches_per_second"] = workload.parameters["patches"] / median

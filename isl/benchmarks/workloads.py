@@ -25,7 +25,7 @@ from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch, CropSampler
 from isl.training.data import open_training_sampler, resolve
-from isl.training.start import compile_for_training
+from isl.training.start import compile_for_training, precision_scope
 
 METHODS = ("patchwise", "fast", "exact")
 
@@ -160,9 +160,10 @@ def training_workload(
 
     Args:
         description: The network.
-        config: Batch, patch and loss.
+        config: Batch, patch, loss, precision, and what saves memory.
     """
-    model = description.build()
+    with precision_scope(config.precision):
+        model = description.build()
     trained = compile_for_training(
         model, config, description.labels, keras.optimizers.Adam(1e-4)
     )
@@ -190,7 +191,13 @@ def training_workload(
             size,
             in_training=True,
         ),
-        parameters={"output_size": size, "batch_size": batch_size},
+        parameters={
+            "output_size": size,
+            "batch_size": batch_size,
+            "label_stride": config.label_stride,
+            "remat": config.remat,
+            "precision": config.precision,
+        },
     )
 
 
