@@ -39,7 +39,7 @@ setuptools.setup(
     ),
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    license="Apache-2.0 AND CC-BY-4.0",  # Weights in isl/models.
     packages=setuptools.find_packages(include=["isl", "isl.*"]),
     package_data={"isl": ["models/*/*"]},
     python_requires=">=3.11",

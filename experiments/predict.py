@@ -26,7 +26,9 @@ from isl.prediction.request import Request, load_ready_model
 from isl.prediction.tiles import PADDINGS, STITCHINGS
 from isl.prediction.units import UNITS
 
-_MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
+_MODEL = flags.DEFINE_string(
+    "model", None, "A model folder, or a name.", required=True
+)
 _INPUT = flags.DEFINE_string(
     "input",
     None,

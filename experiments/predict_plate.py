@@ -23,6 +23,7 @@ import sys
 from absl import flags
 
 from isl import command_line
+from isl.network.shipped import find_model
 from isl.prediction import workers
 from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.plate import predict_wells, sum_up
@@ -32,7 +33,9 @@ from isl.prediction.tiles import PADDINGS, STITCHINGS
 from isl.prediction.units import UNITS
 from isl.prediction.well_inputs import find_inputs
 
-_MODEL = flags.DEFINE_string("model", None, "A model folder.", required=True)
+_MODEL = flags.DEFINE_string(
+    "model", None, "A model folder, or a name.", required=True
+)
 _INPUT = flags.DEFINE_string("input", None, "A plate or a folder of wells.")
 _DATA_SPEC = flags.DEFINE_string("data_spec", None, "Instead of --input.")
 _IMAGE_ROOT = flags.DEFINE_string(
@@ -91,7 +94,8 @@ def main() -> None:
     )
     # Workers may have another current directory.
     model, output = (
-        pathlib.Path(flag.value).resolve() for flag in (_MODEL, _OUTPUT)
+        path.resolve()
+        for path in (find_model(_MODEL.value), pathlib.Path(_OUTPUT.value))
     )
     job, wells = open_plate_job(
         model, request, inputs, source, output, _FORMAT.value, threads

@@ -15,7 +15,11 @@ GRIDS = sorted(
     (pathlib.Path(__file__).parents[1] / "experiments" / "grids").glob("*.json")
 )
 # In place of the networks of the grids.
-TINY = {"compact": "tiny", "fnet": "tiny_fnet", "unet": "tiny_unet"}
+TINY = {
+    **dict.fromkeys(("compact", "concordance", "narrow"), "tiny"),
+    "fnet": "tiny_fnet",
+    "unet": "tiny_unet",
+}
 
 GRID = {
     "preset": "tiny",
@@ -169,7 +173,8 @@ def ends(values):
 def miniature(grid):
     """The grid of tiny networks: the ends of each axis, one seed."""
     axes = {name: ends(values) for name, values in grid["axes"].items()}
-    axes["model"] = [TINY[m] for m in grid["axes"]["model"] if m in TINY]
+    models = (TINY[model] for model in grid["axes"]["model"])
+    axes["model"] = list(dict.fromkeys(models))
     axes["seed"] = [0]
     replaced = {
         "num_z": [1, 3],

@@ -158,6 +158,7 @@ def test_processes_that_cannot_meet_are_refused(hosts, message):
             "batch_size must be a multiple.*: 4",
         ),
         (check_data_parallel, {"max_minutes": 5.0}, "max_minutes must.*: 5.0"),
+        (check_data_parallel, {"keep_best": True}, "keep_best must be off"),
     ],
 )
 def test_runs_that_cannot_be_shared_are_refused(check, changes, message):

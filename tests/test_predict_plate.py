@@ -16,6 +16,7 @@ from isl.images import (
     open_plate,
     write_ome_tiff,
 )
+from isl.network import shipped
 from isl.network.model_folder import load_model
 from isl.prediction import plate as plate_lib
 from isl.prediction import workers
@@ -110,6 +111,15 @@ def test_every_well_is_predicted_as_by_predict(predict, folder, capsys):
     )
     assert "predict: 100%" in output.err
     assert "| 2/2 [" in output.err
+
+
+def test_a_model_of_the_package_is_found_by_its_name(
+    predict, folder, finished, monkeypatch
+):
+    monkeypatch.setattr(shipped, "_FOLDER", folder)
+    monkeypatch.chdir(folder / "wells")  # Where no folder is called `model`.
+    out = predict(model="model")
+    assert visible(out) == visible(finished)
 
 
 def test_a_restart_predicts_what_is_missing(

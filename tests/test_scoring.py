@@ -100,6 +100,9 @@ def test_running_scores_are_those_of_all_pixels(model):
     assert expected["nll"] == pytest.approx(
         float(scores["A"][..., QUANTITIES.index("nll")].mean()), rel=1e-6
     )
+    means = scores["A"][..., QUANTITIES.index("mean")]
+    r = np.corrcoef(means.ravel(), true_bins(batch["truth"]["A"]).ravel())
+    assert expected["mean_pearson"] == pytest.approx(r[0, 1], abs=1e-6)
     found = parts["A"].metrics()
     assert list(found) == list(expected)
     for name, value in expected.items():

@@ -1,11 +1,19 @@
 """The network of the best epoch is the one that is kept."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
-from isl.network.model_folder import load_model, read_weights
+from isl.evaluation.scoring import LabelScores
+from isl.network.architecture import TINY
+from isl.network.model_folder import (
+    ModelDescription,
+    load_model,
+    read_weights,
+    save_model,
+)
 from isl.simulation.dataset import write_dataset
 from isl.training.selection import BestEpoch, validation_score
 from isl.training.trainer import Trainer
@@ -36,14 +44,30 @@ def test_score_is_the_mean_likelihood():
 
 
 def test_score_of_regression_is_the_mean_correlation():
+    # A label without pixels has no correlation.
+    assert LabelScores().metrics()["mean_pearson"] is None
     validation = scored(
-        {"nll": None, "mean_pearson": 0.5}, {"nll": None, "mean_pearson": None}
+        {"nll": None, "mean_pearson": 0.5}, LabelScores().metrics()
     )
     assert validation_score(validation) == 0.25
 
 
+def test_a_likelihood_that_is_not_finite_is_never_the_best(tmp_path):
+    best = BestEpoch(tmp_path, 0)
+    for nll, expected in ((math.nan, True), (9.0, True), (math.nan, False)):
+        assert best.improves(scored({"nll": nll}), 1, 0.5) is expected
+
+
+def test_an_epoch_that_is_done_again_is_forgotten(tmp_path):
+    facts = {"steps": 4, "minutes": 0.5, "validation_score": -0.1}
+    description = ModelDescription(TINY, 1, ("A",), provenance=facts)
+    save_model(tmp_path / "model", description.build(), description)
+    assert BestEpoch(tmp_path / "model", 4).facts == facts
+    assert BestEpoch(tmp_path / "model", 3).facts == {}
+
+
 def test_only_a_better_epoch_improves(tmp_path):
-    best = BestEpoch(tmp_path / "model")
+    best = BestEpoch(tmp_path / "model", 0)
     assert best.facts == {}
     epochs = [(0.5, True), (0.5, False), (0.4, True), (0.6, False)]
     for step, (nll, expected) in enumerate(epochs, start=1):

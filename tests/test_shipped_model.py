@@ -18,8 +18,12 @@ MAX_BYTES = 20e6
 LEAST_PEARSON = {
     "DAPI_CONFOCAL": 0.70,
     "MAP2_CONFOCAL": 0.80,
-    "NFH_CONFOCAL": 0.58,
+    "NFH_CONFOCAL": 0.55,
 }
+
+
+def test_what_comes_with_the_package():
+    assert shipped_models() == ("condition_b_small",)
 
 
 @pytest.mark.parametrize("name", shipped_models())

@@ -65,6 +65,7 @@ def test_log_has_a_row_an_epoch(finished):
         "labelled_pixels_per_second",
         "DAPI_CONFOCAL_loss",
         "validation_DEAD_CONFOCAL_pearson",
+        "validation_DEAD_CONFOCAL_mean_pearson",
         "validation_DEAD_CONFOCAL_nll",
     ):
         assert name in rows[0]

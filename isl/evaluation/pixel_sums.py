@@ -1,6 +1,6 @@
 """Sums over pixels from which the metrics of any set of tiles follow.
 
-A tile keeps a dozen numbers instead of a joint histogram. Adding the sums of
+A tile keeps sixteen numbers instead of a joint histogram. Adding the sums of
 tiles gives the metrics of all their pixels, so tiles can be drawn at random,
 with repetition, for an interval of what other fields of view would have given.
 """
@@ -11,8 +11,7 @@ import numpy as np
 
 from isl.evaluation.pixels import NUM_BINS
 
-# Bins have whole numbers; a smaller variance is rounding, so the image is
-# constant.
+# In squared bins; a smaller variance is rounding, so the image is constant.
 _MIN_VARIANCE = 1e-9
 
 
@@ -158,9 +157,7 @@ class MeanScores:
         self._sums += other._sums
 
     def metrics(self) -> dict[str, float | None]:
-        """Returns the metric by its name; nothing if nothing was added."""
-        if not self._sums[0]:
-            return {}
+        """Returns the metric by its name; None where it is undefined."""
         r = float(_correlation(*self._sums))
         return {"mean_pearson": r if np.isfinite(r) else None}
 

@@ -373,15 +373,21 @@ def with_width(architecture: Architecture, base_filters: int) -> Architecture:
         architecture: The table to change.
         base_filters: The new width.
     """
-    scale_filters = architecture.scale_filters
-    if scale_filters is not None:
+    if architecture.scale_filters is not None:
         factor = base_filters / architecture.base_filters
-        scale_filters = tuple(_even(factor * n) for n in scale_filters)
+        return dataclasses.replace(
+            architecture,
+            base_filters=base_filters,
+            upscale_base_filters=base_filters,
+            scale_filters=tuple(
+                _even(factor * filters)
+                for filters in architecture.scale_filters
+            ),
+        )
     return dataclasses.replace(
         architecture,
         base_filters=base_filters,
         upscale_base_filters=base_filters - 4,
-        scale_filters=scale_filters,
     )
 
 

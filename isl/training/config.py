@@ -79,7 +79,7 @@ class TrainConfig:
             `num_steps`; the schedule then follows the clock. None: no limit.
         keep_best: Whether the run saves the network of the epoch that did best
             on the validation patches (`isl.training.selection`), instead of
-            the last.
+            the last; `train_split` must not contain `validation_split`.
         fit_temperature: Whether to fit a temperature for each label on the
             validation patches at the end (`isl.training.temperature`).
         init_from: Model folder to start from: weights that fit are taken

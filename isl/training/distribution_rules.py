@@ -107,6 +107,12 @@ def check_data_parallel(
             f"max_minutes must be left out with several processes, whose "
             f"clocks differ; use num_steps. Received: {config.max_minutes}"
         )
+    if num_processes > 1 and config.keep_best:
+        raise InputError(
+            "keep_best must be off with several processes, of which only the "
+            "first writes the network that all would have to read. Received: "
+            "True"
+        )
 
 
 def _check_batch_size(config: TrainConfig, num_devices: int) -> None:

@@ -1,11 +1,14 @@
-"""Early stopping: the network of the best epoch is kept, not of the last.
+"""The network of the best epoch is kept, not that of the last.
 
 A small data set is soon known by heart. What a network has learned by then
 still shows on pixels that it is not trained on, so the epoch with the best
-score on the validation patches is what the run saves.
+score on the validation patches is what the run saves. The split of training
+must leave the validation split out, or there is nothing to see.
 """
 
+import math
 import os
+import sys
 from typing import Any
 
 from isl.errors import InputError
@@ -21,16 +24,18 @@ def validation_score(validation: Validation) -> float:
 
     Higher is better: the negative mean over labels of the negative
     log-likelihood, and of regression heads, which have none, the mean of
-    Pearson's r; an undefined one, of a constant prediction, counts as 0.
+    Pearson's r. What is undefined (a label that no patch has, the correlation
+    of a constant prediction) counts as 0, in every epoch; a likelihood that is
+    not finite as worse than any other.
     """
-    metrics = validation.metrics.values()
     scores = [
-        -scores["nll"]
-        if scores["nll"] is not None
-        else scores["mean_pearson"] or 0.0
-        for scores in metrics
+        (metrics["mean_pearson"] or 0.0)
+        if metrics["nll"] is None
+        else -metrics["nll"]
+        for metrics in validation.metrics.values()
     ]
-    return sum(scores) / len(scores)
+    mean = sum(scores) / len(scores)
+    return mean if math.isfinite(mean) else -sys.float_info.max
 
 
 class BestEpoch:
@@ -41,11 +46,13 @@ class BestEpoch:
             the provenance of its network; empty before the first epoch.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, step: int):
         """Takes up where the run stood.
 
         Args:
             folder: Model folder of the run, which may not be there yet.
+            step: Steps that the run has done. A network of more steps is of
+                an epoch that will be done again, or of another run.
         """
         self.facts: dict[str, Any] = {}
         try:
@@ -53,7 +60,8 @@ class BestEpoch:
         except InputError:
             return
         names = ("steps", "minutes", SCORE)
-        if all(name in stored for name in names):
+        known = all(name in stored for name in names)
+        if known and stored["steps"] <= step:
             self.facts = {name: stored[name] for name in names}
 
     def improves(

@@ -127,7 +127,7 @@ class Trainer:
             keep_first_run(self.workdir, self.run)
         self._best = None
         if self.config.keep_best:
-            self._best = BestEpoch(self.workdir / MODEL_FOLDER)
+            self._best = BestEpoch(self.workdir / MODEL_FOLDER, self.step)
         probe = None
         if self.config.activation_histograms:
             probe = ActivationProbe(self.model)

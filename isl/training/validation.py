@@ -130,7 +130,7 @@ class Validator:
         first = self._sampler.margin
         inner = slice(first, first + truth.shape[0])
         plane = crop.planes[inner, inner, self._sampler.num_z // 2]
-        # A regression head has no more than a median.
+        # A regression head has neither deviation nor likelihood.
         quantities = dict(
             zip(QUANTITIES, np.moveaxis(scores, -1, 0), strict=False)
         )
