@@ -49,7 +49,9 @@ _SHARD = flags.DEFINE_string(
 )
 _LIST = flags.DEFINE_boolean("list", False, "Only shows the runs.")
 _METRICS = flags.DEFINE_list(
-    "metrics", ["mean_pearson", "nll"], "What to print; the table has all."
+    "metrics",
+    ["pearson", "mean_pearson", "nll"],
+    "What to print; the table has all.",
 )
 
 

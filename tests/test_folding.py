@@ -201,7 +201,7 @@ print(keras.backend.backend(), *differences)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_predicts_the_same_under_jax():
     pytest.importorskip("jax")
     answer = subprocess.run(

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from isl.evaluation.distributions import DistributionScores
+from isl.evaluation.pixel_sums import MeanScores
 
 ROOT = pathlib.Path(__file__).parents[1]
 SCRIPTS = sorted(path.name for path in (ROOT / "experiments").glob("*.py"))
@@ -89,7 +90,7 @@ def test_main_job(tmp_path):
                 (row["well"], row["label"], row["metric"]): row["value"]
                 for row in csv.DictReader(file)
             }
-    distribution = set(DistributionScores().metrics())
+    distribution = {*DistributionScores().metrics(), *MeanScores().metrics()}
     for key, value in values["model"].items():
         # The stored medians are those of the model; its distributions are
         # not stored.

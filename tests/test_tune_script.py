@@ -149,7 +149,7 @@ def test_without_optuna_the_extra_is_named(search, monkeypatch):
         open_study(search)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_best_settings_are_printed_as_a_command(
     run, wells, tmp_path, capsys
 ):
