@@ -23,7 +23,6 @@ import sys
 from absl import flags
 
 from isl import command_line
-from isl.network.shipped import find_model
 from isl.prediction import workers
 from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.plate import predict_wells, sum_up
@@ -93,12 +92,9 @@ def main() -> None:
         engine=_ENGINE.value,
     )
     # Workers may have another current directory.
-    model, output = (
-        path.resolve()
-        for path in (find_model(_MODEL.value), pathlib.Path(_OUTPUT.value))
-    )
+    output = pathlib.Path(_OUTPUT.value).resolve()
     job, wells = open_plate_job(
-        model, request, inputs, source, output, _FORMAT.value, threads
+        _MODEL.value, request, inputs, source, output, _FORMAT.value, threads
     )
     outcomes = predict_wells(job, wells, execute, show_progress=True)
     summary, failures = sum_up(outcomes)

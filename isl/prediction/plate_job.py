@@ -23,6 +23,7 @@ from isl.network.model_folder import (
     WEIGHTS_FILE,
     load_description,
 )
+from isl.network.shipped import find_model
 from isl.prediction.request import Request, check_request
 from isl.prediction.well_inputs import WellInput
 from isl.preprocessing.output import FORMATS, PLATE, WellWriter
@@ -109,8 +110,9 @@ def open_plate_job(
     The folder gets `prediction.json`: what the predictions depend on.
 
     Args:
-        model: A model folder. Workers on other machines need to find it
-            under the same path, likewise inputs and output.
+        model: A model folder, or the name of a model that comes with the
+            package. Workers on other machines need to find it under the same
+            path, likewise inputs and output.
         request: What is asked of it.
         inputs: The wells.
         source: Where they come from, to tell two plates apart.
@@ -129,6 +131,8 @@ def open_plate_job(
             of other wells, or something else.
     """
     request = check_request(request, load_description(model))
+    # Workers may have another current directory.
+    model = find_model(model).resolve()
     job = PlateJob(
         str(model),
         digest_model(model),
