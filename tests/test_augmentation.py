@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from isl.network.intensity_bins import MAX_UINT16
 from isl.network.model import build_model, with_raw_input
 from isl.training.augmentation import (
     ChangeIntensity,
     IntensityChanges,
+    add_noise,
     shift_focus,
     with_changes,
 )
@@ -127,6 +129,30 @@ def test_shift_of_focus_repeats_the_last_plane(shift, expected):
     assert shift_focus(stack, shift).tolist() == [[expected]]
 
 
+def test_noise_is_as_strong_as_drawn_and_independent_in_each_plane():
+    planes = np.full((64, 64, 2), MAX_UINT16 // 2, np.uint16)
+    deviations = []
+    for seed in range(8):
+        noisy = add_noise(planes, 0.02, np.random.default_rng(seed))
+        assert noisy.dtype == np.uint16
+        noise = (noisy.astype(float) - planes) / MAX_UINT16
+        assert abs(noise.mean()) < 0.001
+        assert (
+            abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1])
+            < 0.1
+        )
+        deviations.append(noise.std())
+    assert min(deviations) < 0.008
+    assert 0.014 < max(deviations) < 0.0202
+
+
+def test_noise_stays_in_range():
+    planes = np.array([0, MAX_UINT16] * 50, np.uint16).reshape(10, 10, 1)
+    noisy = add_noise(planes, 0.5, np.random.default_rng(0))
+    np.testing.assert_array_equal(noisy[planes == 0] < MAX_UINT16, True)
+    assert (noisy == planes).sum() > 20
+
+
 def sampler(**changes):
     return CropSampler(
         sources=(CropSource(disks(num_z=3), slice(0, 64), slice(0, 80)),),
@@ -146,6 +172,17 @@ def test_batches_hold_changes_only_when_asked_for():
     assert inputs["changes"].shape == (2, 3)
     again, _, _ = sampler(changes=strength).batch(0, 0, 2)
     np.testing.assert_array_equal(again["changes"], inputs["changes"])
+
+
+def test_only_planes_of_training_are_noisy():
+    plain, noisy = (
+        sampler(noise=noise).batch(0, 0, 1) for noise in (0.0, 0.05)
+    )
+    assert np.any(plain[0]["planes"] != noisy[0]["planes"])
+    np.testing.assert_array_equal(plain[1]["DISK"], noisy[1]["DISK"])
+    still = sampler(noise=0.05, augment=False).batch(0, 0, 1)
+    place = sampler(augment=False).batch(0, 0, 1)
+    np.testing.assert_array_equal(still[0]["planes"], place[0]["planes"])
 
 
 def test_focus_shifts_in_both_directions():

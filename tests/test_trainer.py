@@ -250,6 +250,7 @@ AVERAGED = dataclasses.replace(
     brightness=0.05,
     blur=0.5,
     focus_shift=1,
+    noise=0.02,
 )
 
 
@@ -299,9 +300,27 @@ def test_saved_statistics_belong_to_averaged_weights(averaged, data):
     spec, root = data
     saved, _ = load_model(averaged.workdir / "model")
     stored = [weight.numpy() for weight in saved.weights]
-    sampler = open_training_sampler(resolve(AVERAGED, [spec]), [spec], root)
+    still = dataclasses.replace(AVERAGED, noise=0.0)
+    sampler = open_training_sampler(resolve(still, [spec]), [spec], root)
     inputs, _, _ = sampler.batch(0, RECALIBRATION_STREAM, AVERAGED.batch_size)
     del inputs["changes"]
     Recalibrator(saved).run([inputs])
     for weight, before in zip(saved.weights, stored, strict=True):
         np.testing.assert_allclose(weight.numpy(), before, rtol=1e-3, atol=1e-5)
+
+
+def test_averaged_weights_keep_the_statistics_they_were_frozen_with(
+    data, tmp_path
+):
+    spec, root = data
+    run = train(
+        dataclasses.replace(AVERAGED, frozen_norm_share=0.5),
+        [spec],
+        root,
+        tmp_path,
+    )
+    saved, _ = load_model(tmp_path / "model")
+    kept = run.model.non_trainable_variables
+    assert kept
+    for one, other in zip(kept, saved.non_trainable_variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

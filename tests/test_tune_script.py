@@ -37,6 +37,7 @@ VALUES = {
     "brightness": 0.05,
     "blur": 0.5,
     "focus_shift": 1,
+    "noise": 0.01,
 }
 
 

@@ -80,6 +80,7 @@ def propose(trial: "optuna.Trial") -> dict[str, Any]:
         "brightness": trial.suggest_float("brightness", 0.0, 0.1),
         "blur": trial.suggest_float("blur", 0.0, 1.0),
         "focus_shift": trial.suggest_int("focus_shift", 0, 2),
+        "noise": trial.suggest_float("noise", 0.0, 0.05),
     }
 
 
@@ -88,7 +89,7 @@ def as_changes(values: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(values)
     if changes["averaging"]:
         # Averaged weights need statistics of their own (TrainConfig.check).
-        changes.update(frozen_norm_share=0.0, recalibration_batches=8)
+        changes.update(recalibration_batches=8)
     return changes
 
 

@@ -46,6 +46,11 @@ STITCHINGS = ("fast", "exact")
 # 1.8 GB at the released width, and a pass over 1,024 pixels is no faster.
 DEFAULT_TILE_SIZE = 264
 
+# Of networks whose features are few: 2.0 GB for `COMPACT` with three labels,
+# in four fifths of the time (docs/performance.md).
+LARGE_TILE_SIZE = 528
+_FEW_FILTERS = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
@@ -145,7 +150,8 @@ def plan_tiles(
             image, "none" to predict only pixels whose field of view lies
             inside.
         tile_size: Rows and columns of the largest tile output, pixels;
-            `None` for about 264. Tiles are smaller if fewer pixels do, or
+            `None` for about 264, or in one pass of a network of at most 32
+            filters 528. Tiles are smaller if fewer pixels do, or
             if the same number of smaller tiles does.
         path: The image, for messages.
         stitching: "fast" for the network itself, "exact" for that of
@@ -167,7 +173,7 @@ def plan_tiles(
         )
     geometry = _geometry(architecture, stitching)
     if tile_size is None:
-        tile_size = _default_tile_size(geometry)
+        tile_size = _default_tile_size(geometry, architecture, stitching)
     _check_tile_size(geometry, tile_size)
     size = architecture.input_size
     if min(shape) < size:
@@ -205,9 +211,15 @@ def _smallest_tile_size(geometry: _Geometry) -> int:
     return size + _round_up(max(0, grid - size), geometry.step)
 
 
-def _default_tile_size(geometry: _Geometry) -> int:
+def _default_tile_size(
+    geometry: _Geometry, architecture: Network, stitching: str
+) -> int:
+    # Larger tiles compute less context for nothing, and take more memory.
+    is_light = architecture.base_filters <= _FEW_FILTERS
+    is_large = is_light and stitching == "fast"
+    wanted = LARGE_TILE_SIZE if is_large else DEFAULT_TILE_SIZE
     smallest = _smallest_tile_size(geometry)
-    spare = max(0, DEFAULT_TILE_SIZE - smallest)
+    spare = max(0, wanted - smallest)
     return smallest + _round_down(spare, geometry.step)
 
 

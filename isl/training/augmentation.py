@@ -2,9 +2,11 @@
 
 One field of view is one exposure, one lamp and one focus. What a network
 learns from it must hold on the next one, so each patch of training is given
-another exposure, contrast and focus. The numbers are drawn on the host, from
-the seed and the step like the patches themselves; the device applies them to
-the planes, which still travel as uint16.
+another exposure, contrast and focus, and noise of its own. The numbers are
+drawn on the host, from the seed and the step like the patches themselves. The
+device applies them to the planes, which still travel as uint16; only focus and
+noise are changed before they travel, as they need random numbers or other
+planes.
 """
 
 import dataclasses
@@ -118,6 +120,28 @@ def with_changes(network: keras.Model) -> keras.Model:
         {"planes": planes, "presence": presence, "changes": changes},
         network({"planes": changed, "presence": presence}),
     )
+
+
+def add_noise(
+    planes: np.ndarray, strongest: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Adds the noise of a camera: independent in each pixel and plane.
+
+    Args:
+        planes: uint16, [row, column, z].
+        strongest: Largest standard deviation, in intensities; that of a patch
+            is drawn evenly between 0 and it.
+        generator: Draws both.
+
+    Returns:
+        uint16, same shape; values beyond its range are clipped.
+    """
+    if not strongest:
+        return planes
+    deviation = generator.uniform(0, strongest * MAX_UINT16)
+    noise = generator.standard_normal(planes.shape, np.float32)
+    noisy = np.rint(planes + np.float32(deviation) * noise)
+    return np.clip(noisy, 0, MAX_UINT16).astype(np.uint16)
 
 
 def shift_focus(planes: np.ndarray, shift: int) -> np.ndarray:

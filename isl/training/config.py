@@ -24,6 +24,7 @@ _NOT_NEGATIVE = (
     "brightness",
     "blur",
     "focus_shift",
+    "noise",
 )
 
 
@@ -58,6 +59,8 @@ class TrainConfig:
         contrast, brightness, blur: How strongly the intensities of training
             patches are changed (`isl.training.augmentation`).
         focus_shift: Largest shift of a training stack along z, planes.
+        noise: Strongest noise added to the planes of training patches:
+            standard deviation, in intensities.
         averaging: Momentum of the exponential moving average of the weights,
             which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its
@@ -117,6 +120,7 @@ class TrainConfig:
     brightness: float = 0.0
     blur: float = 0.0
     focus_shift: int = 0
+    noise: float = 0.0
     averaging: float = 0.0
     initialise_head_biases: bool = False
     num_validation_crops: int = 8
@@ -202,12 +206,6 @@ class TrainConfig:
                 "recalibration_batches must be at least 1 with averaging: "
                 "averaged weights have no moving statistics of their own. "
                 "Received: 0"
-            )
-        if self.averaging and self.frozen_norm_share:
-            raise InputError(
-                "frozen_norm_share must be 0 with averaging: moving "
-                "statistics belong to the weights as they are. Received: "
-                f"{self.frozen_norm_share}"
             )
         for name in ("learning_rate", "body_learning_rate"):
             value = getattr(self, name)

@@ -15,7 +15,11 @@ from isl.errors import InputError
 from isl.evaluation.scoring import true_bins
 from isl.images import Well, align_planes, fill_absent, plane_presence
 from isl.network.model import autoencoding_head_name
-from isl.training.augmentation import IntensityChanges, shift_focus
+from isl.training.augmentation import (
+    IntensityChanges,
+    add_noise,
+    shift_focus,
+)
 from isl.training.supervision import select_targets
 
 # Streams of random numbers that must not meet those of the steps.
@@ -71,6 +75,7 @@ class CropSampler:
         changes: How their intensities change, on the device; None: batches
             hold no changes.
         focus_shift: Largest shift along z, planes.
+        noise: Strongest noise of the planes, in intensities.
         z_alignment: How a stack with another number of planes feeds a patch.
         label_stride: Targets of `batch` are one pixel of each cell of this
             many rows and columns.
@@ -85,6 +90,7 @@ class CropSampler:
     augment: bool = True
     changes: IntensityChanges | None = None
     focus_shift: int = 0
+    noise: float = 0.0
     z_alignment: str = "spread"
     label_stride: int = 1
 
@@ -162,7 +168,9 @@ class CropSampler:
             )
         crop = self.read(source.well, row, column, int(shift))
         return Crop(
-            turn_and_flip(crop.planes, turns, flip),
+            turn_and_flip(
+                add_noise(crop.planes, self.noise, generator), turns, flip
+            ),
             crop.presence,
             {
                 label: turn_and_flip(image, turns, flip)

@@ -6,6 +6,7 @@ is judged and saved with statistics of its weights as they are (the "precise"
 batch normalisation of Wu and Johnson 2021, arXiv:2105.07576).
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -78,11 +79,12 @@ def iter_recalibration_inputs(
         sampler: Draws patches of the training split.
         config: The run.
     """
+    # Statistics are those of prediction.
+    sampler = dataclasses.replace(sampler, changes=None, noise=0.0)
     for index in range(config.recalibration_batches):
         inputs, _, _ = sampler.batch(
             config.seed, RECALIBRATION_STREAM + index, config.batch_size
         )
-        inputs.pop("changes", None)  # Statistics are those of prediction.
         yield inputs
 
 

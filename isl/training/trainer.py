@@ -125,6 +125,8 @@ class Trainer:
         )
         if self._distribution.is_chief:
             keep_first_run(self.workdir, self.run)
+        # Of the last epoch; a run resumed at its end does none.
+        self._is_frozen = self.config.frozen_norm_share > 0
         self._best = None
         if self.config.keep_best:
             self._best = BestEpoch(self.workdir / MODEL_FOLDER, self.step)
@@ -208,8 +210,10 @@ class Trainer:
             assign_weights(self.model, best)
             self._finish()
             return
-        # Statistics of unaveraged weights are already those of the end.
-        with self._judged(recalibrate=self.config.averaging > 0):
+        # Statistics of unaveraged weights are already those of the end, and
+        # frozen ones are those that the network learned with.
+        recalibrate = self.config.averaging > 0 and not self._is_frozen
+        with self._judged(recalibrate):
             self._finish()
 
     def _finish(self) -> None:
@@ -226,11 +230,11 @@ class Trainer:
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
         progress = self._progress()
         rate = self.config.learning_rate_at(first, progress)
-        is_frozen = self.config.is_norm_frozen_at(progress)
+        self._is_frozen = self.config.is_norm_frozen_at(progress)
         losses = self.learner.learn(
             iter_ahead(self._batch, range(first, first + count)),
             rate,
-            is_frozen,
+            self._is_frozen,
             after_step=bar.update,
         )
         seconds = time.monotonic() - started
@@ -240,7 +244,7 @@ class Trainer:
                 f"was not finite in steps {first} to {self.step}; the "
                 f"checkpoint before is kept. Received: {rate}"
             )
-        with self._judged(recalibrate=not is_frozen):
+        with self._judged(recalibrate=not self._is_frozen):
             validation = self._validator.run()
             self.minutes += (time.monotonic() - started) / 60
             if self._best is None or self._best.improves(
