@@ -1,4 +1,4 @@
-r"""Measures speed and memory; prints a line of JSON for each method.
+r"""Measures speed and memory; prints a line of JSON for each piece of work.
 
     python experiments/benchmark.py --what=predict --method=fast
     python experiments/benchmark.py --what=train --architecture=narrow
@@ -9,10 +9,12 @@ For input, each data spec has two lines: with files in the system's cache, and
 opened anew and read from the disk each time (`cold`).
 
 `seconds` are of one batch: median, minimum and maximum of `--repeats`. Rates
-are of the median. `share_of_machine` compares the convolutions' multiply-adds
-with those of a large matrix product in the same run. Several methods in one
-run (`--method=patchwise,fast,exact`) may be compared; the peak of memory is
-that of the process so far, so measure it with one.
+are of the median. Several methods and engines in one run
+(`--method=patchwise,fast,exact --engine=keras,openvino`) take turns, and
+`times_the_first` compares the pixels per second of each with those of the
+first in the same turn; `share_of_machine` the convolutions' multiply-adds with
+those of a large matrix product right before. The peak of memory is that of the
+process so far, so measure it with one.
 """
 
 import json
@@ -21,7 +23,7 @@ from collections.abc import Iterator
 from absl import flags
 
 from isl.benchmarks import workloads
-from isl.benchmarks.report import measure_workload
+from isl.benchmarks.report import measure_workloads
 from isl.command_line import run
 from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
@@ -47,7 +49,9 @@ _NUM_LABELS = flags.DEFINE_integer(
 _STATISTICS = flags.DEFINE_list(
     "statistics", ["median"], "Statistics to predict."
 )
-_ENGINE = flags.DEFINE_enum("engine", KERAS, ENGINES, "What predicts.")
+_ENGINE = flags.DEFINE_list(
+    "engine", [KERAS], f"What predicts: from {', '.join(ENGINES)}."
+)
 _OUTPUT_SIZE = flags.DEFINE_integer(
     "output_size", None, "Pixels a side of a patch or tile."
 )
@@ -66,15 +70,19 @@ _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data sets, for input.")
 _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
 
 
-def _predict(description: ModelDescription, method: str) -> workloads.Workload:
-    return workloads.prediction_workload(
-        description,
-        method,
-        _OUTPUT_SIZE.value,
-        _BATCH_SIZE.value,
-        _STATISTICS.value,
-        _ENGINE.value,
-    )
+def _predict(description: ModelDescription) -> list[workloads.Workload]:
+    return [
+        workloads.prediction_workload(
+            description,
+            method,
+            _OUTPUT_SIZE.value,
+            _BATCH_SIZE.value,
+            _STATISTICS.value,
+            engine,
+        )
+        for engine in _ENGINE.value
+        for method in _METHOD.value
+    ]
 
 
 def _config(description: ModelDescription) -> TrainConfig:
@@ -102,15 +110,16 @@ def main() -> None:
     )
     what, repeats = _WHAT.value, _REPEATS.value
     if what == "predict":
-        work = (_predict(description, method) for method in _METHOD.value)
+        work = iter([_predict(description)])
     elif what == "train":
         config = _config(description)
-        work = iter([workloads.training_workload(description, config)])
-    else:
-        work = _input(_config(description))
-    for workload in work:
-        used = None if what == "input" else description
-        print(json.dumps(measure_workload(what, workload, used, repeats)))
+        work = iter([[workloads.training_workload(description, config)]])
+    else:  # Emptying the system's cache for one would slow down the other.
+        work = ([one] for one in _input(_config(description)))
+    used = None if what == "input" else description
+    for together in work:
+        for report in measure_workloads(what, together, used, repeats):
+            print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

@@ -324,3 +324,36 @@ def test_averaged_weights_keep_the_statistics_they_were_frozen_with(
     assert kept
     for one, other in zip(kept, saved.non_trainable_variables, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_a_run_that_never_froze_ends_the_same_when_started_again(
+    data, tmp_path
+):
+    spec, root = data
+    config = dataclasses.replace(AVERAGED, frozen_norm_share=0.01)
+    for _ in range(2):
+        train(config, [spec], root, tmp_path)
+        saved, _ = load_model(tmp_path / "model")
+        weights = [weight.numpy() for weight in saved.weights]
+    train(config, [spec], root, tmp_path / "other")
+    other, _ = load_model(tmp_path / "other" / "model")
+    for one, again in zip(other.weights, weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), again)
+
+
+def test_frozen_run_resumes_with_the_same_weights(data, tmp_path):
+    spec, root = data
+    frozen = dataclasses.replace(AVERAGED, frozen_norm_share=0.5)
+    whole = train(frozen, [spec], root, tmp_path / "whole")
+    train(
+        dataclasses.replace(frozen, num_steps=2),
+        [spec],
+        root,
+        tmp_path / "half",
+    )
+    resumed = train(frozen, [spec], root, tmp_path / "half")
+    assert whole.step == resumed.step
+    for one, other in zip(
+        whole.model.weights, resumed.model.weights, strict=True
+    ):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

@@ -1,9 +1,10 @@
 """Time, memory and the machine's own limit, for one kind of work."""
 
+import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,42 +15,65 @@ _PEAK_SIZE = 2048
 _PEAK_VALUES = 2**26
 
 
-def time_repeats(
-    work: Callable[[], Any], repeats: int, warmup: int = 1
-) -> list[float]:
-    """Times a piece of work.
+@dataclasses.dataclass(frozen=True)
+class Turns:
+    """What was measured of one piece of work, float64, [turn].
+
+    Attributes:
+        seconds: It took.
+        multiply_adds_per_second: Of a large matrix product right before: the
+            machine's limit.
+        bytes_per_second: That a large addition right before read and wrote.
+    """
+
+    seconds: np.ndarray
+    multiply_adds_per_second: np.ndarray
+    bytes_per_second: np.ndarray
+
+
+def take_turns(work: Sequence[Callable[[], Any]], repeats: int) -> list[Turns]:
+    """Times pieces of work, one after the other in each turn.
 
     Args:
-        work: What to do; has to wait for its result.
-        repeats: How often to time it.
-        warmup: How often to do it before, untimed, to compile.
+        work: What to do; each has to wait for its result, and has been done
+            before, to compile.
+        repeats: Turns.
 
     Returns:
-        Seconds of each repeat.
+        What was measured of each.
     """
-    for _ in range(warmup):
-        work()
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return seconds
+    limits = [matrix_product(), large_addition()]
+    measured = np.empty((len(work), 3, repeats))
+    for turn in range(repeats):
+        for values, one in zip(measured, work, strict=True):
+            rates = [limit() for limit in limits]
+            values[:, turn] = [seconds(one), *rates]
+    return [Turns(*values) for values in measured]
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def seconds(work: Callable[[], Any]) -> float:
+    """Times a piece of work."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def spread(values: np.ndarray) -> dict[str, float]:
     """Returns median, minimum and maximum."""
     return {
         "median": float(np.median(values)),
-        "min": float(min(values)),
-        "max": float(max(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
     }
 
 
-def peak_multiply_adds(repeats: int = 5) -> float:
-    """Multiply-adds per second of a large matrix product: the machine's limit.
+def matrix_product() -> Callable[[], float]:
+    """Prepares a large matrix product.
 
     In float32, or what the back end makes of it, on the default device.
+
+    Returns:
+        Does it, and gives multiply-adds per second.
     """
     generator = np.random.default_rng(0)
     one, other = (
@@ -63,13 +87,17 @@ def peak_multiply_adds(repeats: int = 5) -> float:
         # One number instead of a matrix to wait for.
         return float(ops.matmul(one, other)[0, 0])
 
-    return _PEAK_SIZE**3 / min(time_repeats(multiply, repeats))
+    multiply()
+    return lambda: _PEAK_SIZE**3 / seconds(multiply)
 
 
-def peak_bytes(repeats: int = 5) -> float:
-    """Bytes per second that an addition to a large array reads and writes.
+def large_addition() -> Callable[[], float]:
+    """Prepares an addition to a large array, 0.5 GB to read and write.
 
-    In float32, on the default device; 0.5 GB a repeat.
+    In float32, on the default device.
+
+    Returns:
+        Does it, and gives the bytes per second that it reads and writes.
     """
     values = ops.ones((_PEAK_VALUES,), "float32")
 
@@ -77,7 +105,8 @@ def peak_bytes(repeats: int = 5) -> float:
         # One number instead of an array to wait for.
         return float(ops.add(values, 1.0)[0])
 
-    return 2 * 4 * _PEAK_VALUES / min(time_repeats(add, repeats))
+    add()
+    return lambda: 2 * 4 * _PEAK_VALUES / seconds(add)
 
 
 def evict(folder: str | os.PathLike) -> None:

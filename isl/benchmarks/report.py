@@ -1,5 +1,11 @@
-"""One measurement as one JSON-serialisable dictionary."""
+"""Measurements as JSON-serialisable dictionaries.
 
+The speed of a machine that is shared changes from minute to minute. So pieces
+of work that are to be compared take turns, each after a large matrix product
+(and a large addition), and ratios are of neighbours in time.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,64 +17,98 @@ from isl.machine import peak_resident_bytes
 from isl.network.model_folder import ModelDescription
 from isl.provenance import provenance
 
+# Runs before the first turn: one compiles, the next shows what memory it takes.
+_WARMUP = 2
 
-def measure_workload(
+
+def measure_workloads(
     what: str,
-    workload: Workload,
+    workloads: Sequence[Workload],
     description: ModelDescription | None,
     repeats: int,
-) -> dict[str, Any]:
-    """Measures a piece of work.
+) -> list[dict[str, Any]]:
+    """Measures pieces of work, turn by turn.
 
     Args:
-        what: Its name.
-        workload: The work.
+        what: The name of all of them.
+        workloads: The work.
         description: The network that does it, if one does.
-        repeats: How often to time it; medians of fewer than 5 mean little.
+        repeats: Turns of each; medians of fewer than 5 mean little.
 
     Returns:
-        Seconds (median, minimum, maximum), rates from the median, the share
-        of the machine's peak that a large matrix product in this run set
-        (and, of bytes moved, a large addition), memory, device, versions.
+        For each: seconds (median, minimum, maximum), rates from the median,
+        how many times as many pixels per second it had as the first in the
+        same turn (median), the share of what a large matrix product reached
+        right before (and, of bytes moved, a large addition; medians), memory
+        of the process so far, device, versions.
     """
-    seconds = measure.time_repeats(workload.run, repeats)
-    median = float(np.median(seconds))
-    # Before the matrices of the peak add to it.
-    memory = peak_resident_bytes()
-    device, device_memory = measure.device()
+    for workload in workloads:
+        for _ in range(_WARMUP):
+            workload.run()
+    # Before what sets the limits adds to it.
+    memory = peak_resident_bytes(), measure.device()
+    turns = measure.take_turns([one.run for one in workloads], repeats)
+    first = workloads[0].pixels / turns[0].seconds
+    return [
+        {
+            "what": what,
+            "precision": keras.config.dtype_policy().name,
+            **workload.parameters,
+            **_describe(description),
+            **_rates(workload, turn),
+            "times_the_first": float(
+                np.median(workload.pixels / turn.seconds / first)
+            ),
+            **_memory(*memory),
+            **provenance(),
+        }
+        for workload, turn in zip(workloads, turns, strict=True)
+    ]
+
+
+def _rates(workload: Workload, turns: measure.Turns) -> dict[str, Any]:
+    median = float(np.median(turns.seconds))
     report = {
-        "what": what,
-        "precision": keras.config.dtype_policy().name,
-        **workload.parameters,
-        **_describe(description),
-        "repeats": repeats,
-        "seconds": measure.spread(seconds),
+        "repeats": len(turns.seconds),
+        "seconds": measure.spread(turns.seconds),
         "pixels_per_second": workload.pixels / median,
-        "peak_resident_bytes": memory,
-        "peak_device_bytes": device_memory,
-        "device": device,
-        "backend": keras.backend.backend(),
     }
     if "patches" in workload.parameters:
         report["patches_per_second"] = workload.parameters["patches"] / median
-    if workload.multiply_adds is not None:
-        rate = workload.multiply_adds / median
-        peak = measure.peak_multiply_adds()
+    for name, moved, amount, limits in (
+        (
+            "multiply_adds",
+            "machine",
+            workload.multiply_adds,
+            turns.multiply_adds_per_second,
+        ),
+        (
+            "bytes",
+            "bandwidth",
+            workload.moved_bytes,
+            turns.bytes_per_second,
+        ),
+    ):
+        if amount is None:
+            continue
+        shares = amount / turns.seconds / limits
         report |= {
-            "multiply_adds_per_pixel": workload.multiply_adds / workload.pixels,
-            "multiply_adds_per_second": rate,
-            "machine_multiply_adds_per_second": peak,
-            "share_of_machine": rate / peak,
+            f"{name}_per_pixel": amount / workload.pixels,
+            f"{name}_per_second": amount / median,
+            f"machine_{name}_per_second": float(np.median(limits)),
+            f"share_of_{moved}": float(np.median(shares)),
         }
-    if workload.moved_bytes is not None:
-        rate = workload.moved_bytes / median
-        peak = measure.peak_bytes()
-        report |= {
-            "bytes_per_pixel": workload.moved_bytes / workload.pixels,
-            "machine_bytes_per_second": peak,
-            "share_of_bandwidth": rate / peak,
-        }
-    return {**report, **provenance()}
+    return report
+
+
+def _memory(resident: int, device: tuple[str, int | None]) -> dict[str, Any]:
+    name, on_device = device
+    return {
+        "peak_resident_bytes": resident,
+        "peak_device_bytes": on_device,
+        "device": name,
+        "backend": keras.backend.backend(),
+    }
 
 
 def _describe(description: ModelDescription | None) -> dict[str, Any]:

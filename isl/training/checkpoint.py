@@ -32,6 +32,20 @@ _MAY_CHANGE = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a run stands, beside its weights and its optimizer.
+
+    Attributes:
+        minutes: Spent on training so far.
+        is_norm_frozen: Whether the last epoch trained with fixed moving
+            statistics (`TrainConfig.frozen_norm_share`).
+    """
+
+    minutes: float = 0.0
+    is_norm_frozen: bool = False
+
+
 def check_settings(workdir: str | os.PathLike, config: TrainConfig) -> None:
     """Makes sure that a folder is new or holds a run with these settings.
 
@@ -98,7 +112,7 @@ def keep_first_run(workdir: str | os.PathLike, run: Mapping[str, Any]) -> None:
 
 
 def save_checkpoint(
-    workdir: str | os.PathLike, trained: keras.Model, minutes: float
+    workdir: str | os.PathLike, trained: keras.Model, position: Position
 ) -> None:
     """Keeps weights and optimizer, in place of an older checkpoint.
 
@@ -107,15 +121,17 @@ def save_checkpoint(
     Args:
         workdir: Folder of the run.
         trained: The compiled network.
-        minutes: Spent on training so far.
+        position: The rest.
     """
     with atomic_path(pathlib.Path(workdir) / CHECKPOINT_FILE) as temporary:
         trained.save_weights(temporary)
         with h5py.File(temporary, "a") as file:
-            file.attrs["minutes"] = minutes
+            file.attrs.update(dataclasses.asdict(position))
 
 
-def load_checkpoint(workdir: str | os.PathLike, trained: keras.Model) -> float:
+def load_checkpoint(
+    workdir: str | os.PathLike, trained: keras.Model
+) -> Position:
     """Goes back to where a run stood.
 
     Args:
@@ -123,18 +139,22 @@ def load_checkpoint(workdir: str | os.PathLike, trained: keras.Model) -> float:
         trained: The compiled network, whose weights and optimizer are set.
 
     Returns:
-        Minutes spent on training; 0 where there is no checkpoint.
+        The rest; the beginning where there is no checkpoint.
 
     Raises:
         InputError: If the checkpoint is broken or of another run.
     """
     path = pathlib.Path(workdir) / CHECKPOINT_FILE
     if not path.is_file():
-        return 0.0
+        return Position()
     try:
         trained.load_weights(path)
         with h5py.File(path) as file:
-            return float(file.attrs["minutes"])
+            return Position(
+                float(file.attrs["minutes"]),
+                # isl 0.1.0 up to November 2026 did not write it.
+                bool(file.attrs.get("is_norm_frozen", False)),
+            )
     except (KeyError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(

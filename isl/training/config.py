@@ -50,8 +50,8 @@ class TrainConfig:
             differ, and a network that relies on the latter predicts worse
             than it trains (BUILD_NOTES D22).
         recalibration_batches: Batches over which the moving statistics are
-            averaged anew after each epoch, until they are frozen; 0: they are
-            left as they are, as in the original.
+            averaged anew after each epoch, and once more when they are
+            frozen; 0: they are left as they are, as in the original.
         loss: One of `PIXEL_LOSSES`; it decides the heads, see `with_loss`.
         label_stride: Heads learn from one pixel of each cell of this many
             rows and columns (`isl.training.supervision`); 1: from all.

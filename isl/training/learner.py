@@ -115,6 +115,17 @@ class Learner:
                 for part in split_batch(batch, self._config.accumulation_steps)
             ]
 
+    def renew_statistics(
+        self, inputs: Iterable[Mapping[str, np.ndarray]]
+    ) -> None:
+        """Averages the moving statistics anew, if the run does so at all.
+
+        Args:
+            inputs: Training patches to average them over.
+        """
+        if self._recalibrator is not None:
+            self._recalibrator.run(inputs)
+
     @contextlib.contextmanager
     def judged(
         self, inputs: Iterable[Mapping[str, np.ndarray]] | None
@@ -132,6 +143,6 @@ class Learner:
                 )
                 with self._distribution.scope():
                     stack.enter_context(averaged)
-            if inputs is not None and self._recalibrator is not None:
-                self._recalibrator.run(inputs)
+            if inputs is not None:
+                self.renew_statistics(inputs)
             yield

@@ -27,6 +27,7 @@ from isl.network.model_folder import (
 )
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import (
+    Position,
     check_settings,
     describe_run,
     keep_first_run,
@@ -115,7 +116,9 @@ class Trainer:
         self.learner = Learner(
             self.config, self.model, self.transfer, self._distribution
         )
-        self.minutes = load_checkpoint(self.workdir, self.learner.trained)
+        position = load_checkpoint(self.workdir, self.learner.trained)
+        self.minutes = position.minutes
+        self._is_frozen = position.is_norm_frozen
         self.run = describe_run(
             self.config,
             specs,
@@ -125,8 +128,6 @@ class Trainer:
         )
         if self._distribution.is_chief:
             keep_first_run(self.workdir, self.run)
-        # Of the last epoch; a run resumed at its end does none.
-        self._is_frozen = self.config.frozen_norm_share > 0
         self._best = None
         if self.config.keep_best:
             self._best = BestEpoch(self.workdir / MODEL_FOLDER, self.step)
@@ -230,7 +231,7 @@ class Trainer:
         count = min(self.config.steps_per_epoch, self.config.num_steps - first)
         progress = self._progress()
         rate = self.config.learning_rate_at(first, progress)
-        self._is_frozen = self.config.is_norm_frozen_at(progress)
+        self._freeze_from(progress)
         losses = self.learner.learn(
             iter_ahead(self._batch, range(first, first + count)),
             rate,
@@ -278,7 +279,18 @@ class Trainer:
         record.write_epoch(
             state, losses, validation, kernels_by_part(self.model)
         )
-        save_checkpoint(self.workdir, self.learner.trained, self.minutes)
+        save_checkpoint(
+            self.workdir,
+            self.learner.trained,
+            Position(self.minutes, self._is_frozen),
+        )
+
+    def _freeze_from(self, progress: float) -> None:
+        was_frozen = self._is_frozen
+        self._is_frozen = self.config.is_norm_frozen_at(progress)
+        if self._is_frozen and not was_frozen:
+            inputs = iter_recalibration_inputs(self._sampler, self.config)
+            self.learner.renew_statistics(inputs)
 
     def _judged(self, recalibrate: bool) -> AbstractContextManager[None]:
         inputs = iter_recalibration_inputs(self._sampler, self.config)
