@@ -5,16 +5,10 @@ r"""Measures speed and memory; prints a line of JSON for each piece of work.
     python experiments/benchmark.py --what=input \
         --data_specs=data_specs/simulated.json --image_root=demo/wells
 
-For input, each data spec has two lines: with files in the system's cache, and
-opened anew and read from the disk each time (`cold`).
-
-`seconds` are of one batch: median, minimum and maximum of `--repeats`. Rates
-are of the median. Several methods and engines in one run
-(`--method=patchwise,fast,exact --engine=keras,openvino`) take turns, and
-`times_the_first` compares the pixels per second of each with those of the
-first in the same turn; `share_of_machine` the convolutions' multiply-adds with
-those of a large matrix product right before. The peak of memory is that of the
-process so far, so measure it with one.
+Input has two lines for each data spec: with files in the system's cache, and
+opened anew (`cold`). Rates are of the median of `--repeats`. Several methods
+and engines take turns: `times_the_first` compares with the first in the same
+turn, `share_of_machine` with a large matrix product right before.
 """
 
 import json
@@ -24,7 +18,7 @@ from absl import flags
 
 from isl.benchmarks import workloads
 from isl.benchmarks.report import measure_workloads
-from isl.command_line import run
+from isl.command_line import refuse, run
 from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import NETWORKS
@@ -46,9 +40,7 @@ _NUM_Z = flags.DEFINE_integer("num_z", 13, "Input planes.", lower_bound=1)
 _NUM_LABELS = flags.DEFINE_integer(
     "num_labels", 4, "Label heads.", lower_bound=1
 )
-_STATISTICS = flags.DEFINE_list(
-    "statistics", ["median"], "Statistics to predict."
-)
+_STATISTICS = flags.DEFINE_list("statistics", ["median"], "To predict.")
 _ENGINE = flags.DEFINE_list(
     "engine", [KERAS], f"What predicts: from {', '.join(ENGINES)}."
 )
@@ -88,15 +80,13 @@ def _predict(description: ModelDescription) -> list[workloads.Workload]:
 def _config(description: ModelDescription) -> TrainConfig:
     given = (_OUTPUT_SIZE, _BATCH_SIZE, *_TRAINING)
     changes = {f.name: f.value for f in given if f.value is not None}
-    config = configure("fast", changes, description.architecture)
-    config.check()
-    return config
+    return configure("fast", changes, description.architecture)
 
 
 def _input(config: TrainConfig) -> Iterator[workloads.Workload]:
     if not _DATA_SPECS.value or not _IMAGE_ROOT.value:
         raise InputError(
-            "data_specs and image_root must be given to measure the input. "
+            "data_specs and image_root must be given with --what=input. "
             f"Received: {_DATA_SPECS.value}, {_IMAGE_ROOT.value}"
         )
     specs = map(load_dataset_spec, _DATA_SPECS.value)
@@ -104,11 +94,15 @@ def _input(config: TrainConfig) -> Iterator[workloads.Workload]:
 
 
 def main() -> None:
+    if _WHAT.value != "predict":
+        refuse((_METHOD, _ENGINE, _STATISTICS), "unless --what=predict")
+    if _WHAT.value != "train":
+        refuse(_TRAINING, "unless --what=train")
     labels = tuple(f"LABEL_{index}" for index in range(_NUM_LABELS.value))
     description = ModelDescription(
         NETWORKS[_ARCHITECTURE.value], _NUM_Z.value, labels
     )
-    what, repeats = _WHAT.value, _REPEATS.value
+    what = _WHAT.value
     if what == "predict":
         work = iter([_predict(description)])
     elif what == "train":
@@ -118,8 +112,8 @@ def main() -> None:
         work = ([one] for one in _input(_config(description)))
     used = None if what == "input" else description
     for together in work:
-        for report in measure_workloads(what, together, used, repeats):
-            print(json.dumps(report), flush=True)
+        for one in measure_workloads(what, together, used, _REPEATS.value):
+            print(json.dumps(one), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.objects import add_objects, load_segmenter
 from isl.evaluation.stored_scoring import prediction_path, score_prediction
 from isl.evaluation.tables import POOLED
-from isl.evaluation.wells import metric_rows
+from isl.evaluation.wells import check_labels, metric_rows
 from isl.figures.evaluation_output import write_evaluation
 from isl.images import open_wells
 from isl.network.model_folder import load_model
@@ -71,6 +71,7 @@ def _scores():
     segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
     specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
     loaded = load_model(_MODEL.value) if _MODEL.value else None
+    check_labels(_LABELS.value or (), specs, loaded and loaded[1].labels)
     for spec in specs:
         labels = _LABELS.value or spec.labels
         scorer = build_model_scorer(*loaded, labels) if loaded else None

@@ -17,7 +17,7 @@ import pathlib
 
 from absl import flags
 
-from isl.command_line import run
+from isl.command_line import refuse, run
 from isl.errors import InputError
 from isl.evaluation.tables import read_details
 from isl.figures import comparison
@@ -80,6 +80,7 @@ def _specs():
 
 def _network():
     if _MODEL.value:
+        refuse((_ARCHITECTURE, _NUM_Z, _LABELS), "with --model")
         return model_diagram(load_description(_MODEL.value), _MODEL.value)
     name = _ARCHITECTURE.value
     labels = _LABELS.value or ["each label"]

@@ -64,7 +64,7 @@ _Z_PLANES = flags.DEFINE_list(
     "z_planes", None, "Planes to use, from 0, as many as the model takes."
 )
 _TILE_SIZE = flags.DEFINE_integer(
-    "tile_size", None, "Pixels a side of a tile at most; about 264."
+    "tile_size", None, "Pixels a side of a tile at most."
 )
 _ENGINE = flags.DEFINE_enum(
     "engine", KERAS, ENGINES, "What computes; OpenVINO is an extra, on CPUs."

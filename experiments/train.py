@@ -58,9 +58,8 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_float,
-            "averaging blur body_learning_rate brightness contrast "
-            "frozen_norm_share learning_rate max_minutes momentum noise "
-            "train_share",
+            "averaging blur body_learning_rate brightness contrast noise "
+            "frozen_norm_share learning_rate max_minutes momentum train_share",
         ),
         (
             flags.DEFINE_string,

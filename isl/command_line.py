@@ -1,9 +1,9 @@
 """How every script of `experiments/` starts and reports a user's mistake."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from absl import app
+from absl import app, flags
 
 from isl.errors import InputError
 
@@ -30,3 +30,18 @@ def run(main: Callable[[], None]) -> None:
             sys.exit(1)
 
     app.run(guarded)
+
+
+def refuse(holders: Iterable[flags.FlagHolder], reason: str) -> None:
+    """Raises InputError if a flag was given that would do nothing.
+
+    Args:
+        holders: Flags.
+        reason: When they would.
+    """
+    for holder in holders:
+        if holder.present:
+            raise InputError(
+                f"--{holder.name} must be left out {reason}. "
+                f"Received: {holder.value}"
+            )

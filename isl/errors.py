@@ -1,4 +1,4 @@
-"""The one error that means: what the user gave us cannot be used."""
+"""The errors that mean: what the user gave us cannot be used."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,7 @@ class InputError(ValueError):
     the value received. Scripts print it without a traceback
     (`isl.command_line.run`).
     """
+
+
+class DivergenceError(InputError):
+    """Settings with which the loss of a training run was not finite."""

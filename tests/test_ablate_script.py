@@ -197,3 +197,19 @@ def test_miniature_of_each_grid(path, ablate, tmp_path):
         found = {row[axis] for row in rows if row["model"] != "local_deviation"}
         assert len(found) > 1, axis
     assert any(row["metric"] == "pearson" for row in rows)
+
+
+def test_a_finished_run_must_be_the_one_that_is_meant(ablate, tmp_path):
+    ablate(GRID, only=0)
+    before = read_table(tmp_path)
+    longer = {**GRID, "budget": {"num_steps": 3}}
+    with pytest.raises(InputError, match="another num_steps.*Received: 3"):
+        ablate(longer, only=1)
+    with pytest.raises(InputError, match="another split .test.*Received: tr"):
+        ablate(GRID, only=1, split="train")
+    assert read_table(tmp_path) == before
+
+
+def test_only_and_shard_exclude_each_other(ablate):
+    with pytest.raises(InputError, match="shard must be left out with only"):
+        ablate(GRID, only=0, shard="1/2")

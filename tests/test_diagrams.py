@@ -1,11 +1,13 @@
 """Figures drawn from tables: conditions, network, z-stack."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from isl.errors import InputError
 from isl.figures.conditions_table import UNKNOWN, conditions_table, verified
 from isl.figures.network_diagram import (
     COLOURS,
@@ -23,6 +25,7 @@ from isl.network.architecture import (
     UPSCALE,
 )
 from isl.network.model_folder import ModelDescription
+from isl.network.unet import FNET
 from isl.specs import DatasetSpec, load_dataset_spec
 
 SPECS = pathlib.Path(__file__).parents[1] / "data_specs"
@@ -159,3 +162,15 @@ def test_planes_without_a_distance_are_numbered():
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:2] == ["plane 1 of 2", "plane 2 of 2"]
     assert texts(figure) == []
+
+
+def test_a_network_without_towers_is_refused():
+    with pytest.raises(InputError, match="with towers.*a U-Net"):
+        network_diagram(FNET, 13, ["A"])
+
+
+def test_heads_without_bins_say_so():
+    regression = dataclasses.replace(TINY, num_bins=None)
+    found = texts(network_diagram(regression, 2, ["A"]))
+    assert any("intensities" in text for text in found)
+    assert not any("None" in text for text in found)

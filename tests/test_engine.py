@@ -9,6 +9,7 @@ import pytest
 
 from isl.errors import InputError
 from isl.images import open_ome_tiff
+from isl.network import intensity_bins
 from isl.network.model_folder import ModelDescription, save_model
 from isl.network.unet import TINY_FNET
 from isl.prediction import engine as engines
@@ -112,8 +113,20 @@ def test_bfloat16_is_by_name_only(openvino, recorded, monkeypatch):
     monkeypatch.setattr(
         openvino.Core, "get_property", lambda *_: ["FP32", "BF16"]
     )
-    model = with_engine(build(MICRO), OPENVINO_BFLOAT16).model
-    model.predict_on_batch(random_input(MICRO.input_size))
+    contexts = []
+    trace = engines._constant_graph
+    monkeypatch.setattr(
+        engines,
+        "_constant_graph",
+        lambda *arguments: (
+            contexts.append(intensity_bins._may_use_products.get()),
+            trace(*arguments),
+        )[1],
+    )
+    for name in (OPENVINO_BFLOAT16, OPENVINO):
+        model = with_engine(build(MICRO), name).model
+        model.predict_on_batch(random_input(MICRO.input_size))
+    assert contexts == [False, True]
     assert recorded[0]["INFERENCE_PRECISION_HINT"] == "bf16"
     monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32"])
     with pytest.raises(InputError, match="in bfloat16. Received: one with FP"):

@@ -54,6 +54,7 @@ def test_cells_and_curves_are_written(run, wells, model, tmp_path):
         ({"model": "/nowhere"}, ["/nowhere", "model folder"]),
         ({"predictions": "p.ome.tif"}, ["--predictions", "not both"]),
         ({"data_specs": "/nowhere.json"}, ["/nowhere.json"]),
+        ({"labels": "DAPI_CONFOCAL,GFP"}, ["labels", "GFP"]),
         ({"segmenter": "no_such.module:f"}, ["segmenter", "no_such.module"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

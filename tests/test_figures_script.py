@@ -95,6 +95,10 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
         ({"figure": "training", "workdirs": "/nowhere"}, "/nowhere/log.csv"),
         ({"figure": "reliability", "evaluation": "/nowhere"}, "metrics.json"),
         ({"figure": "network", "model": "/nowhere"}, "/nowhere"),
+        (
+            {"figure": "network", "model": "x", "num_z": 3},
+            "--num_z must be left out",
+        ),
     ],
 )
 def test_mistakes_are_told(run, tmp_path, values, message):

@@ -1,9 +1,16 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from isl.network import intensity_bins
-from isl.network.intensity_bins import STATISTICS, statistics, uint16_to_bins
+from isl.network.intensity_bins import (
+    STATISTICS,
+    quantile,
+    statistics,
+    uint16_to_bins,
+    without_products,
+)
 
 
 def to_numpy(x):
@@ -144,3 +151,26 @@ def test_other_names_are_refused(name):
     assert not intensity_bins.is_statistic(name)
     with pytest.raises(ValueError, match=f"Received: {name}"):
         statistics(np.zeros(4, np.float32), (name,))
+
+
+def test_quantiles_are_the_same_without_products():
+    generator = np.random.default_rng(2)
+    probabilities = ops.softmax(generator.normal(size=(500, 256)) * 2)
+    fast = ops.convert_to_numpy(quantile(probabilities, 0.3))
+    with without_products():
+        slow = ops.convert_to_numpy(quantile(probabilities, 0.3))
+    np.testing.assert_allclose(fast, slow, atol=1.01 / 255)
+    assert (fast != slow).mean() < 0.01
+
+
+def test_products_are_left_out_where_they_may_be_rounded(monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(ops, "matmul", refuse)
+    probabilities = np.full((1, 256), 1 / 256, np.float32)
+    with without_products():
+        quantile(probabilities, 0.5)
+    if intensity_bins._is_tensorflow_on_cpu():
+        with pytest.raises(AssertionError):
+            quantile(probabilities, 0.5)

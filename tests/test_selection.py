@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from isl.errors import InputError
 from isl.evaluation.scoring import LabelScores
+from isl.images import open_wells
 from isl.network.architecture import TINY
 from isl.network.model_folder import (
     ModelDescription,
@@ -15,13 +17,18 @@ from isl.network.model_folder import (
     save_model,
 )
 from isl.simulation.dataset import write_dataset
+from isl.specs import Region
+from isl.training.crops import CropSampler, CropSource
+from isl.training.data import find_overlap
 from isl.training.selection import BestEpoch, validation_score
 from isl.training.trainer import Trainer
 from isl.training.validation import Validation, Validator
 from tests.tiny_runs import MICRO_CONFIG
 
 LABELS = ("DAPI_CONFOCAL", "DEAD_CONFOCAL")
-BEST = dataclasses.replace(MICRO_CONFIG, labels=LABELS, keep_best=True)
+BEST = dataclasses.replace(
+    MICRO_CONFIG, labels=LABELS, keep_best=True, validation_split="test"
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +129,34 @@ def test_temperature_is_fitted_to_the_network_that_is_kept(
     assert set(description.temperatures) == set(description.labels)
     for kept, own in zip(model.weights, trainer.model.weights, strict=True):
         np.testing.assert_array_equal(kept.numpy(), own.numpy())
+
+
+def test_patches_that_are_trained_on_select_nothing(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(BEST, validation_split="train")
+    with pytest.raises(InputError, match="must leave out.*A1 is in both"):
+        Trainer(config, [spec], root, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    fitted = dataclasses.replace(config, keep_best=False, fit_temperature=True)
+    (line,) = Trainer(fitted, [spec], root, tmp_path / "fitted").describe()
+    assert "will stay too sure" in line
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        (Region(columns=(0, 20)), "A1"),
+        (Region(columns=(20, 40)), None),
+        (Region(rows=(0, 20), columns=(19, 40)), "A1"),
+    ],
+)
+def test_overlap_of_two_parts_of_a_well(data, region, expected):
+    spec, root = data
+    (well_spec, well), *_ = open_wells(spec, root, "train")
+    samplers = [
+        CropSampler(
+            (CropSource(well, *part.resolve(well.shape)),), LABELS, 2, 8, 2
+        )
+        for part in (Region(columns=(0, 20)), region)
+    ]
+    assert find_overlap(*samplers) == expected

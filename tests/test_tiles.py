@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.network.architecture import CONCORDANCE, TINY
+from isl.network.architecture import COMPACT, CONCORDANCE, TINY
+from isl.network.unet import FNET
 from isl.prediction.tiles import PADDINGS, plan_tiles
 from isl.specs import Region
 
@@ -219,3 +220,20 @@ def test_a_region_outside_is_an_error():
 def test_an_unknown_padding_is_an_error():
     with pytest.raises(ValueError, match="padding must be one of"):
         plan_tiles(CONCORDANCE, (300, 300), padding="zero")
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "size"),
+    [
+        (CONCORDANCE, {}, 264),
+        (COMPACT, {}, 528),
+        (FNET, {}, 528),
+        (COMPACT, {"holds_distributions": True}, 256),
+        (COMPACT, {"stitching": "exact"}, 256),
+    ],
+    ids=["wide", "light", "fnet", "distributions", "exact"],
+)
+def test_light_networks_have_large_tiles(network, options, size):
+    tiling = plan_tiles(network, (5280, 5280), **options)
+    largest = max(tiling.tile_shape)
+    assert size - network.grid < largest <= size

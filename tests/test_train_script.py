@@ -54,6 +54,7 @@ def test_train_reports_broken_planes(run, wells, tmp_path, damage):
         ({"loss": "hinge"}, ["loss", "hinge"]),
         ({"train_split": "fit"}, ["fit"]),
         ({"init_from": "nowhere"}, ["nowhere", "no such folder"]),
+        ({"init_from": "x", "model": "tiny"}, ["model must be left out"]),
         ({"freeze_body": "true"}, ["freeze_body", "init_from"]),
         ({"accumulation_steps": 3}, ["accumulation_steps", "batch_size"]),
         ({"model": "tiny_unet", "remat": "true"}, ["remat", "True"]),

@@ -357,3 +357,12 @@ def test_frozen_run_resumes_with_the_same_weights(data, tmp_path):
         whole.model.weights, resumed.model.weights, strict=True
     ):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_other_data_in_the_same_workdir_are_refused(finished, data):
+    spec, root = data
+    fewer = dataclasses.replace(spec, wells=spec.wells[:-1])
+    with pytest.raises(InputError, match="other wells or splits"):
+        Trainer(CONFIG, [fewer], root, finished.workdir)
+    renamed = dataclasses.replace(spec, name="elsewhere")
+    Trainer(CONFIG, [renamed], root, finished.workdir)

@@ -16,7 +16,7 @@ from isl.ablation.search import (
     open_study,
     score_validation,
 )
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.simulation.dataset import write_dataset
 from isl.training.trainer import Trainer
 from isl.training.validation import Validation
@@ -107,16 +107,21 @@ def test_a_study_goes_on_where_it_was_stopped(search, curves):
 
 
 def test_a_diverged_trial_counts_as_nothing(search, curves):
-    curves([InputError("not finite")])
+    curves([DivergenceError("not finite")])
     (trial,) = iter_trials(search, open_study(search), 1)
     assert trial.value == 0.0
+
+
+def test_other_mistakes_end_the_search(search, curves):
+    curves([InputError("a file is gone")])
+    with pytest.raises(InputError, match="a file is gone"):
+        list(iter_trials(search, open_study(search), 1))
 
 
 def test_averaging_brings_what_it_needs(search):
     config = search.config(VALUES)
     config.check()
     assert (config.averaging, config.recalibration_batches) == (0.9, 8)
-    assert config.frozen_norm_share == 0.0
     plain = as_changes({**VALUES, "averaging": 0.0})
     assert "recalibration_batches" not in plain
 

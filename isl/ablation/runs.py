@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
 
@@ -14,6 +15,7 @@ from isl.ablation.table import (
     RESULT_SUFFIX,
     TableRow,
     collect_table,
+    read_run,
     write_result,
 )
 from isl.errors import InputError
@@ -26,6 +28,8 @@ from isl.network.architecture import Architecture
 from isl.network.cost import multiply_adds_per_pixel
 from isl.network.model_folder import load_model
 from isl.specs import DatasetSpec, Region
+from isl.training.checkpoint import check_run
+from isl.training.data import resolve
 from isl.training.trainer import MODEL_FOLDER, Trainer
 
 RUNS_FOLDER = "runs"
@@ -104,6 +108,10 @@ def select_cells(
     Raises:
         InputError: If there is no such run or part.
     """
+    if only is not None and shard is not None:
+        raise InputError(
+            f"shard must be left out with only. Received: {shard} and {only}"
+        )
     if only is not None:
         if not 0 <= only < len(cells):
             raise InputError(
@@ -146,7 +154,7 @@ def score_texture(study: Study) -> None:
         )
         for label, value in scores.items()
     ]
-    write_result(path, rows, {})
+    write_result(path, rows, _judged_on(study))
 
 
 def iter_runs(
@@ -167,11 +175,14 @@ def iter_runs(
         "done by another process".
 
     Raises:
-        InputError: If a run cannot be trained.
+        InputError: If a run cannot be trained, or one of its name is
+            finished that was another.
     """
     cells = tuple(cells)
     for cell in cells:
         study.grid.config(cell)  # All can be trained, or none is.
+    for cell in study.cells:  # The table has all that are finished.
+        _check_result(study, cell)
     score_texture(study)
     for cell in cells:
         path = study.result_file(cell.name)
@@ -195,7 +206,30 @@ def _train_and_score(study: Study, cell: Cell, show_progress: bool) -> None:
     )
     trainer.train(show_progress)
     rows = _score(study, cell, trainer, show_progress)
-    write_result(study.result_file(cell.name), rows, trainer.run)
+    run = {**trainer.run, **_judged_on(study)}
+    write_result(study.result_file(cell.name), rows, run)
+
+
+def _judged_on(study: Study) -> dict[str, Any]:
+    return {
+        "split": study.split,
+        "specs": [spec.to_dict() for spec in study.specs],
+    }
+
+
+def _check_result(study: Study, cell: Cell) -> None:
+    """Raises InputError if a finished run is not the one that is meant."""
+    path = study.result_file(cell.name)
+    if not path.is_file():
+        return
+    run = read_run(path)
+    config = resolve(study.grid.config(cell), study.specs)
+    check_run(path, run, config, study.specs)
+    if run["split"] != study.split:
+        raise InputError(
+            f"{path}: holds a run judged on another split ({run['split']}); "
+            f"choose a new folder or the same split. Received: {study.split}"
+        )
 
 
 def _score(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from isl.ablation.claims import claim
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.network.networks import NETWORKS
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
@@ -196,7 +196,7 @@ def _do(
         trainer.train(show_progress, after_epoch=after_epoch)
     except optuna.TrialPruned:
         return study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    except InputError:  # The loss became infinite.
+    except DivergenceError:
         value = 0.0
     return study.tell(trial, value)
 

@@ -82,6 +82,21 @@ def read_result(path: str | os.PathLike) -> tuple[TableRow, ...]:
         ) from error
 
 
+def read_run(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads how a finished run was made.
+
+    Raises:
+        InputError: If the file does not say so.
+    """
+    run = read_json(path).get("run") or {}
+    if missing := {"config", "specs", "split"} - set(run):
+        raise InputError(
+            f"{path}: must say how the run was made. Received: a file without "
+            f"{', '.join(sorted(missing))}"
+        )
+    return run
+
+
 def collect_table(
     output_dir: str | os.PathLike, results: Iterable[pathlib.Path]
 ) -> tuple[TableRow, ...]:

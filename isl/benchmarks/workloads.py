@@ -161,7 +161,11 @@ def training_workload(
     Args:
         description: The network.
         config: Batch, patch, loss, precision, and what saves memory.
+
+    Raises:
+        InputError: If the configuration cannot be used.
     """
+    config.check()
     with precision_scope(config.precision):
         model = description.build()
     trained = compile_for_training(

@@ -98,6 +98,7 @@ def score_model(
         well.shape,
         Region((rows.start, rows.stop), (columns.start, columns.stop)),
         path=well.planes[0].path,
+        holds_distributions=True,
     )
     labels = [label for label in scorer.labels if label in well.labels]
     # A regression head has no distribution.

@@ -8,6 +8,7 @@ import matplotlib.axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from isl.errors import InputError
 from isl.figures import drawing
 from isl.network.architecture import (
     DOWNSCALE,
@@ -43,7 +44,7 @@ def network_diagram(
     """Draws every block with its size and its feature maps.
 
     Args:
-        architecture: The table.
+        architecture: The table, with towers.
         num_z: Input planes; each is fed with its presence.
         labels: Label heads.
         num_autoencoding_heads: Heads that give back input planes.
@@ -52,7 +53,15 @@ def network_diagram(
     Returns:
         The figure. The height of a block goes with the square root of its
         rows, so that 6 and 250 can be told apart.
+
+    Raises:
+        InputError: If the network is a U-Net.
     """
+    if not isinstance(architecture, Architecture):
+        raise InputError(
+            "model must be a network with towers to be drawn as this figure. "
+            "Received: a U-Net"
+        )
     towers = plan_towers(architecture, 2 * num_z)
     trunk = plan_trunk(architecture, 2 * num_z)
     deepest = max(len(tower) for tower in towers)
@@ -223,7 +232,11 @@ def _draw_heads(
         column + 0.3,
         middle + step * (len(names) + 1) / 2,
         f"heads: {architecture.output_size} x {architecture.output_size}\n"
-        f"x {architecture.num_bins} bins",
+        + (
+            f"x {architecture.num_bins} bins"
+            if architecture.num_bins
+            else "intensities"
+        ),
         fontsize=7,
         va="top",
         linespacing=1.3,

@@ -124,6 +124,7 @@ def predict_region(
         well.shape,
         Region((rows.start, rows.stop), (columns.start, columns.stop)),
         path=well.planes[0].path,
+        holds_distributions=True,
     )
     truth = {label: well.read_label(label, rows, columns) for label in found}
     values = {

@@ -5,6 +5,10 @@ A bin stands for the intensity bin / 255. Intensities come as uint16, where
 round(v / 257), without ties, in integers.
 """
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 from keras import ops
@@ -27,6 +31,8 @@ REGRESSION_STATISTICS = ("median", "mean")
 
 # Bins that `quantile` adds up first.
 _BLOCK = 16
+
+_may_use_products = contextvars.ContextVar("may_use_products", default=True)
 
 # Original: isl/ops.py adds this to a probability before its logarithm.
 _ENTROPY_EPSILON = 1e-7
@@ -60,7 +66,7 @@ def quantile(
     """Number of bins with a cumulative probability below `probability`.
 
     Found in two steps, first among blocks of bins, then in the block that
-    reaches it: adding up all bins takes five times as long on a CPU.
+    reaches it: adding up all bins one by one takes much longer on a CPU.
 
     Args:
         probabilities: [..., bin].
@@ -98,11 +104,10 @@ def _count_below(cumulative, probability):
 def _cumulative(values):
     """Adds up along the last axis, [pixel, bin].
 
-    TensorFlow does it one pixel after the other. On a CPU a product with a
-    triangle of ones takes an eighth of the time; accelerators may round the
-    factors of a product.
+    On a CPU TensorFlow is much faster at a product with a triangle of ones
+    (BUILD_NOTES D37); accelerators may round the factors of a product.
     """
-    if not _is_tensorflow_on_cpu():
+    if not (_may_use_products.get() and _is_tensorflow_on_cpu()):
         return ops.cumsum(values, axis=-1)
     size = values.shape[-1]
     return ops.matmul(values, np.triu(np.ones((size, size), np.float32)))
@@ -112,6 +117,20 @@ def _is_tensorflow_on_cpu() -> bool:
     return keras.backend.backend() == "tensorflow" and all(
         device.startswith("cpu") for device in keras.distribution.list_devices()
     )
+
+
+@contextlib.contextmanager
+def without_products() -> Iterator[None]:
+    """Quantiles that are traced in this context contain no matrix product.
+
+    An engine may compute products, and what comes before the last of them, in
+    less than float32.
+    """
+    token = _may_use_products.set(False)
+    try:
+        yield
+    finally:
+        _may_use_products.reset(token)
 
 
 def mean(probabilities: keras.KerasTensor) -> keras.KerasTensor:

@@ -11,11 +11,13 @@ import pathlib
 import tempfile
 import types
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
 
 from isl.errors import InputError
+from isl.network.intensity_bins import without_products
 from isl.prediction.predictor import Predictor
 
 KERAS = "keras"
@@ -57,6 +59,7 @@ class OpenVinoEngine:
             self._options["INFERENCE_NUM_THREADS"] = num_threads
         self._core = _import_openvino().Core()
         self._model = model
+        self._is_reduced = name == OPENVINO_BFLOAT16
         self._shapes = None
         self._request = None
 
@@ -82,11 +85,16 @@ class OpenVinoEngine:
         self._request = None
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "network.pb")
-            path.write_bytes(_constant_graph(self._model, shapes))
+            with self._tracing():
+                path.write_bytes(_constant_graph(self._model, shapes))
             network = self._core.read_model(path)
         compiled = self._core.compile_model(network, _DEVICE, self._options)
         self._request = compiled.create_infer_request()
         self._shapes = shapes
+
+    def _tracing(self) -> AbstractContextManager[None]:
+        # OpenVINO computes in bfloat16 up to the last product of a network.
+        return without_products() if self._is_reduced else nullcontext()
 
 
 def check_engine(name: str) -> None:

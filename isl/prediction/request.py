@@ -31,7 +31,7 @@ class Request:
         z_planes: Indices of the planes to use, from 0, as texts or numbers;
             None for those of `select_planes`.
         tile_size: Rows and columns of the largest tile, pixels; None for
-            about 264.
+            what suits the network (`isl.prediction.tiles.plan_tiles`).
         engine: One of `isl.prediction.engine.ENGINES`.
     """
 

@@ -42,14 +42,14 @@ from isl.specs import Region
 PADDINGS = ("reflect", "none")
 STITCHINGS = ("fast", "exact")
 
-# Larger tiles waste less context, but take more memory: 264 pixels take
-# 1.8 GB at the released width, and a pass over 1,024 pixels is no faster.
+# Larger tiles waste less context, but take more memory: 264 pixels take 2 GB
+# at the released width, 520 pixels 4 GB (docs/performance.md).
 DEFAULT_TILE_SIZE = 264
 
-# Of networks whose features are few: 2.0 GB for `COMPACT` with three labels,
-# in four fifths of the time (docs/performance.md).
+# Of networks with few features at full resolution: less context is computed
+# for nothing, and memory is about the same (docs/performance.md).
 LARGE_TILE_SIZE = 528
-_FEW_FILTERS = 32
+_SMALL_WIDTH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +139,7 @@ def plan_tiles(
     tile_size: int | None = None,
     path: str = "image",
     stitching: str = "fast",
+    holds_distributions: bool = False,
 ) -> Tiling:
     """Divides an image, or a region of it, into tiles.
 
@@ -150,12 +151,14 @@ def plan_tiles(
             image, "none" to predict only pixels whose field of view lies
             inside.
         tile_size: Rows and columns of the largest tile output, pixels;
-            `None` for about 264, or in one pass of a network of at most 32
-            filters 528. Tiles are smaller if fewer pixels do, or
-            if the same number of smaller tiles does.
+            `None` for about 264, or for statistics of one pass of a network
+            of a width of at most 32, 528. Tiles are smaller if fewer pixels
+            do, or if the same number of smaller tiles does.
         path: The image, for messages.
         stitching: "fast" for the network itself, "exact" for that of
             `isl.network.exact.build_exact_model`.
+        holds_distributions: Whether more than statistics is computed for
+            each pixel, which takes the more memory.
 
     Raises:
         InputError: If the image is smaller than the field of view, the
@@ -173,7 +176,11 @@ def plan_tiles(
         )
     geometry = _geometry(architecture, stitching)
     if tile_size is None:
-        tile_size = _default_tile_size(geometry, architecture, stitching)
+        is_light = architecture.base_filters <= _SMALL_WIDTH
+        is_large = is_light and stitching == "fast" and not holds_distributions
+        tile_size = _largest_tile_size(
+            geometry, LARGE_TILE_SIZE if is_large else DEFAULT_TILE_SIZE
+        )
     _check_tile_size(geometry, tile_size)
     size = architecture.input_size
     if min(shape) < size:
@@ -211,13 +218,7 @@ def _smallest_tile_size(geometry: _Geometry) -> int:
     return size + _round_up(max(0, grid - size), geometry.step)
 
 
-def _default_tile_size(
-    geometry: _Geometry, architecture: Network, stitching: str
-) -> int:
-    # Larger tiles compute less context for nothing, and take more memory.
-    is_light = architecture.base_filters <= _FEW_FILTERS
-    is_large = is_light and stitching == "fast"
-    wanted = LARGE_TILE_SIZE if is_large else DEFAULT_TILE_SIZE
+def _largest_tile_size(geometry: _Geometry, wanted: int) -> int:
     smallest = _smallest_tile_size(geometry)
     spare = max(0, wanted - smallest)
     return smallest + _round_down(spare, geometry.step)

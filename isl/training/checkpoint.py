@@ -46,30 +46,70 @@ class Position:
     is_norm_frozen: bool = False
 
 
-def check_settings(workdir: str | os.PathLike, config: TrainConfig) -> None:
+def check_settings(
+    workdir: str | os.PathLike,
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+) -> None:
     """Makes sure that a folder is new or holds a run with these settings.
-
-    Settings that were added to isl after the run was started have had their
-    defaults.
 
     Args:
         workdir: Folder of the run.
         config: How to train.
+        specs: Data sets.
 
     Raises:
-        InputError: If the folder holds a run with other settings.
+        InputError: If the folder holds a run with other settings or other
+            data.
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
-    if not path.is_file():
-        return
-    stored = {**_defaults(), **read_json(path)["config"]}
+    if path.is_file():
+        check_run(path, read_json(path), config, specs, _MAY_CHANGE)
+
+
+def check_run(
+    path: str | os.PathLike,
+    run: Mapping[str, Any],
+    config: TrainConfig,
+    specs: Sequence[DatasetSpec],
+    may_change: Sequence[str] = (),
+) -> None:
+    """Makes sure that a run was made with these settings from these data.
+
+    Settings that were added to isl after the run was started have had their
+    defaults. The root of the images may be another one.
+
+    Args:
+        path: Where the run is written down, for messages.
+        run: From `describe_run`, as it comes back from JSON.
+        config: The settings.
+        specs: Data sets.
+        may_change: Settings that need not agree.
+
+    Raises:
+        InputError: If they were other ones.
+    """
+    stored = {**_defaults(), **run["config"]}
     for name, value in config.to_dict().items():
-        if name not in _MAY_CHANGE and stored.get(name) != _as_json(value):
+        if name not in may_change and stored.get(name) != _as_json(value):
             raise InputError(
-                f"{path}: workdir holds a run with another {name} "
-                f"({stored.get(name)}); choose a new workdir or the same "
+                f"{path}: holds a run with another {name} "
+                f"({stored.get(name)}); choose a new folder or the same "
                 f"settings. Received: {value}"
             )
+    known = [DatasetSpec.from_dict(spec, str(path)) for spec in run["specs"]]
+    if [*map(_pixels, known)] != [*map(_pixels, specs)]:
+        raise InputError(
+            f"{path}: holds a run on other wells or splits "
+            f"({', '.join(spec.name for spec in known)}); choose a new folder "
+            f"or the same data. Received: "
+            f"{', '.join(spec.name for spec in specs)}"
+        )
+
+
+def _pixels(spec: DatasetSpec) -> tuple:
+    """What decides which pixels a run sees."""
+    return spec.wells, spec.well_folders, spec.labels
 
 
 def describe_run(

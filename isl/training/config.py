@@ -59,8 +59,9 @@ class TrainConfig:
         contrast, brightness, blur: How strongly the intensities of training
             patches are changed (`isl.training.augmentation`).
         focus_shift: Largest shift of a training stack along z, planes.
-        noise: Strongest noise added to the planes of training patches:
-            standard deviation, in intensities.
+        noise: Strongest noise added to the planes of training patches,
+            before their intensities change: standard deviation, in
+            intensities. Heads that predict planes learn the noise too.
         averaging: Momentum of the exponential moving average of the weights,
             which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its

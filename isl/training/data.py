@@ -174,6 +174,24 @@ def open_validation_sampler(
     return _open_sampler(config, specs, image_root, splits, augment=False)
 
 
+def find_overlap(one: CropSampler, other: CropSampler) -> str | None:
+    """Returns the name of a well of which both draw the same labels, if any."""
+    for source in one.sources:
+        for other_source in other.sources:
+            is_same = source.well.planes[0].path == (
+                other_source.well.planes[0].path
+            )
+            if is_same and all(
+                max(a.start, b.start) < min(a.stop, b.stop)
+                for a, b in (
+                    (source.rows, other_source.rows),
+                    (source.columns, other_source.columns),
+                )
+            ):
+                return source.well.name
+    return None
+
+
 def describe_stacks(config: TrainConfig, sampler: CropSampler) -> list[str]:
     """Says which planes feed the network where a well has other ones.
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from isl.errors import InputError
 from isl.network.architecture import COMPACT, CONCORDANCE, NARROW, TINY
 from isl.network.losses import REGRESSION_LOSS
 from isl.network.model_folder import load_description
@@ -124,12 +125,18 @@ def configure(
         width: Replaces the width of the network.
 
     Raises:
-        InputError: If `init_from` is no model folder.
+        InputError: If `init_from` is no model folder, or `network` is given
+            too.
     """
     config = PRESETS[preset]
-    network = network or config.architecture
     if changes.get("init_from"):
+        if network is not None:
+            raise InputError(
+                "model must be left out with init_from, which has a network. "
+                f"Received: {changes['init_from']}"
+            )
         network = load_description(changes["init_from"]).architecture
+    network = network or config.architecture
     if width is not None:
         network = with_width(network, width)
     config = dataclasses.replace(with_network(config, network), **changes)

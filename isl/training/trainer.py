@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.network.model_folder import (
     ModelDescription,
     assign_weights,
@@ -38,6 +38,7 @@ from isl.training.config import TrainConfig
 from isl.training.crops import Batch, iter_ahead
 from isl.training.data import (
     describe_stacks,
+    find_overlap,
     label_normalization,
     open_training_sampler,
     open_validation_sampler,
@@ -96,7 +97,15 @@ class Trainer:
         validation_sampler = open_validation_sampler(
             self.config, specs, image_root
         )
-        check_settings(self.workdir, self.config)
+        self._overlap = find_overlap(self._sampler, validation_sampler)
+        if self.config.keep_best and self._overlap is not None:
+            raise InputError(
+                f"train_split must leave out validation_split with keep_best, "
+                f"or the best epoch would be that which knows its patches by "
+                f"heart; well {self._overlap} is in both. Received: "
+                f"{self.config.train_split} and {self.config.validation_split}"
+            )
+        check_settings(self.workdir, self.config, specs)
         keras.utils.set_random_seed(self.config.seed)
         self._description = ModelDescription(
             architecture=self.config.architecture,
@@ -154,6 +163,11 @@ class Trainer:
         network where a well has another number of them.
         """
         lines = [] if self.transfer is None else self.transfer.lines()
+        if self.config.fit_temperature and self._overlap is not None:
+            lines.append(
+                f"fit_temperature: well {self._overlap} is trained on where "
+                f"it is validated; distributions will stay too sure"
+            )
         return [*lines, *describe_stacks(self.config, self._sampler)]
 
     def _progress(self) -> float:
@@ -240,7 +254,7 @@ class Trainer:
         )
         seconds = time.monotonic() - started
         if not np.isfinite(losses["loss"]):
-            raise InputError(
+            raise DivergenceError(
                 f"learning_rate must be small enough to train with: the loss "
                 f"was not finite in steps {first} to {self.step}; the "
                 f"checkpoint before is kept. Received: {rate}"
