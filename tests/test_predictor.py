@@ -1,5 +1,6 @@
 """Tiled prediction equals one pass, in bounded memory, into an OME-TIFF."""
 
+import contextlib
 import dataclasses
 import gc
 import threading
@@ -16,7 +17,7 @@ from isl.network.architecture import CONCORDANCE, TINY, with_width
 from isl.network.intensity_bins import statistics
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
-from isl.prediction.output import predict_to_file
+from isl.prediction.output import predict_to_file, predict_to_sink
 from isl.prediction.predictor import (
     build_predictor,
     iter_predictions,
@@ -400,3 +401,47 @@ def test_no_output_without_a_tiff_suffix(tiny_predictor, tmp_path):
     with pytest.raises(InputError, match="a.png: output must end in"):
         predict_to_file(tmp_path / "a.png", tiny_predictor, well, tiling)
     assert not list(tmp_path.iterdir())
+
+
+class Recorder:
+    """Stands for a file; remembers what is written, and when."""
+
+    def __init__(self, fail_at=None):
+        self.events = []
+        self.fail_at = fail_at
+
+    def write(self, rows, columns, values):
+        if len(self.events) == self.fail_at:
+            raise OSError("no space left")
+        main = threading.current_thread() is threading.main_thread()
+        self.events.append((rows.start, columns.start, main))
+
+
+@pytest.fixture
+def write(tiny_predictor):
+    """Predicts four tiles into a sink."""
+    well = random_well((64, 64))
+    tiling = plan_tiles(TINY, well.shape, tile_size=32)
+    assert len(tiling.tiles) == 4
+
+    def predict(sink):
+        predict_to_sink(
+            lambda _: contextlib.nullcontext(sink), tiny_predictor, well, tiling
+        )
+
+    return predict
+
+
+def test_tiles_are_written_in_order_by_another_thread(write):
+    sink = Recorder()
+    write(sink)
+    corners = [(r, c, False) for r in (0, 32) for c in (0, 32)]
+    assert sink.events == corners
+
+
+@pytest.mark.parametrize("tile", [0, 3])
+def test_a_tile_that_cannot_be_written_ends_the_prediction(write, tile):
+    sink = Recorder(fail_at=tile)
+    with pytest.raises(OSError, match="no space left"):
+        write(sink)
+    assert len(sink.events) == tile

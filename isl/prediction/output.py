@@ -1,9 +1,10 @@
 """Predictions as files: OME-TIFF or OME-Zarr, by the suffix."""
 
+import concurrent.futures
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -180,15 +181,32 @@ def predict_to_sink(
         pixel_size_um=well.pixel_size_um,
         annotations=annotations,
     )
-    with open_sink(image) as sink:
+    regions = (
+        (
+            _shifted(rows, tiling.rows.start),
+            _shifted(columns, tiling.columns.start),
+            values if convert is None else convert(values),
+        )
         for rows, columns, values in iter_predictions(
             predictor, well, tiling, planes, show_progress
-        ):
-            sink.write(
-                _shifted(rows, tiling.rows.start),
-                _shifted(columns, tiling.columns.start),
-                values if convert is None else convert(values),
-            )
+        )
+    )
+    with open_sink(image) as sink:
+        _write_behind(sink, regions)
+
+
+def _write_behind(
+    sink: Sink, regions: Iterable[tuple[slice, slice, np.ndarray]]
+) -> None:
+    """Writes each region while the next one is computed, in order."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
+        writing = None
+        for region in regions:
+            if writing is not None:
+                writing.result()
+            writing = executor.submit(sink.write, *region)
+        if writing is not None:
+            writing.result()
 
 
 def _shifted(span: slice, origin: int) -> slice:
