@@ -5,11 +5,11 @@ r"""Trains and judges the runs of a grid on equal terms, into one table.
         --image_root=../shared/data --output_dir=runs/planes
 
 Writes `output_dir/table.csv`, a row for each run, label and metric of the
-split, and beside the networks what no learning at all gives
-(`local_deviation`). The runs lie in `output_dir/runs`. The same command goes
-on where it was stopped; run it several times at once, or on several machines
-with one `output_dir`, and they share the runs. `--only` and `--shard` give a
-machine its part.
+split, and beside the networks what no learning at all gives: the correlation
+of `local_deviation`, the likelihood of `label_histogram`. The runs lie in
+`output_dir/runs`. The same command goes on where it was stopped; run it
+several times at once, or on several machines with one `output_dir`, and they
+share the runs. `--only` and `--shard` give a machine its part.
 
 `--grid` is the name of a file in `experiments/grids`, or the path of one
 (isl/ablation/grid.py tells what stands in it). `--list` shows the runs.

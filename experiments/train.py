@@ -41,9 +41,7 @@ _PRESET = flags.DEFINE_enum(
 _MODEL = flags.DEFINE_enum(
     "model", None, sorted(NETWORKS), "Replaces the preset's network."
 )
-_LABELS = flags.DEFINE_list(
-    "labels", None, "Labels to train. Default: all of the specs."
-)
+_LABELS = flags.DEFINE_list("labels", None, "Labels to train. Default: all.")
 _WIDTH = flags.DEFINE_integer(
     "width", None, "Replaces the preset's width.", lower_bound=8
 )
@@ -59,7 +57,8 @@ _REPLACED = {
         (
             flags.DEFINE_float,
             "averaging blur body_learning_rate brightness contrast noise "
-            "frozen_norm_share learning_rate max_minutes momentum train_share",
+            "frozen_norm_share learning_rate max_minutes momentum rotation "
+            "train_share zoom",
         ),
         (
             flags.DEFINE_string,

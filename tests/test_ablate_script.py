@@ -94,6 +94,9 @@ def test_the_table_has_a_row_for_each_run_label_and_metric(
     texture = [r for r in rows if r["model"] == "local_deviation"]
     assert {r["metric"] for r in texture} == {"pearson"}
     assert len(texture) == 4 and texture[0]["parameters"] == "0"
+    histogram = [r for r in rows if r["model"] == "label_histogram"]
+    assert {r["metric"] for r in histogram} == {"nll"}
+    assert all(0 < float(r["value"]) < 1 for r in histogram)
     assert "local_deviation" in capsys.readouterr().out
 
 
@@ -194,7 +197,7 @@ def test_miniature_of_each_grid(path, ablate, tmp_path):
     asked = {k for k, values in grid["axes"].items() if len(values) > 1}
     asked -= {"seed"}
     for axis in asked:
-        found = {row[axis] for row in rows if row["model"] != "local_deviation"}
+        found = {row[axis] for row in rows if row["parameters"] != "0"}
         assert len(found) > 1, axis
     assert any(row["metric"] == "pearson" for row in rows)
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,6 +19,7 @@ from isl.ablation.table import (
     write_result,
 )
 from isl.errors import InputError
+from isl.evaluation.label_histogram import histogram_nll
 from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.tables import POOLED
 from isl.evaluation.texture import texture_pearson
@@ -34,7 +35,8 @@ from isl.training.trainer import MODEL_FOLDER, Trainer
 
 RUNS_FOLDER = "runs"
 TEXTURE = "local_deviation"
-"""Name of the prediction without learning in the table."""
+HISTOGRAM = "label_histogram"
+"""Names of the predictions without learning in the table."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,17 +80,18 @@ class Study:
         """File of a finished run."""
         return self.output_dir / RUNS_FOLDER / f"{name}{RESULT_SUFFIX}"
 
-    def open_wells(self) -> Iterator[tuple[DatasetSpec, Well, Region]]:
-        """Yields the wells that runs are judged on."""
+    def open_parts(
+        self, split: str | None = None
+    ) -> Iterator[tuple[Well, Region]]:
+        """Yields wells with their part of a split; None: the judged one."""
+        split = split or self.split
         for spec in self.specs:
-            for well_spec, well in open_wells(
-                spec, self.image_root, self.split
-            ):
-                yield spec, well, well_spec.splits[self.split]
+            for well_spec, well in open_wells(spec, self.image_root, split):
+                yield well, well_spec.splits[split]
 
     def collect(self) -> tuple[TableRow, ...]:
         """Writes the table of what is finished; returns its rows."""
-        names = [TEXTURE, *(cell.name for cell in self.cells)]
+        names = [TEXTURE, HISTOGRAM, *(cell.name for cell in self.cells)]
         return collect_table(
             self.output_dir, [self.result_file(name) for name in names]
         )
@@ -129,32 +132,41 @@ def select_cells(
     return tuple(cells[int(first) - 1 :: int(count)])
 
 
-def score_texture(study: Study) -> None:
-    """Judges the prediction without learning, unless that is done."""
+def score_without_learning(study: Study) -> None:
+    """Judges the predictions without learning, unless that is done."""
     path = study.result_file(TEXTURE)
-    if path.is_file():
-        return
-    wells = ((well, region) for _, well, region in study.open_wells())
-    scores = texture_pearson(wells, study.labels)
-    rows = [
+    if not path.is_file():
+        scores = texture_pearson(study.open_parts(), study.labels)
+        rows = _without_learning(TEXTURE, "pearson", scores)
+        write_result(path, rows, _judged_on(study))
+    path = study.result_file(HISTOGRAM)
+    if not path.is_file():
+        split = study.grid.config(study.cells[0]).train_split
+        scores = histogram_nll(
+            study.open_parts(split), study.open_parts(), study.labels
+        )
+        rows = _without_learning(HISTOGRAM, "nll", scores)
+        write_result(path, rows, _judged_on(study))
+
+
+def _without_learning(
+    name: str, metric: str, scores: Mapping[str, float | None]
+) -> list[TableRow]:
+    settings = ("num_z", "train_share", "labels", "loss", "towers")
+    return [
         TableRow(
-            model=TEXTURE,
-            **dict.fromkeys(
-                ("num_z", "train_share", "labels", "loss", "towers")
-            ),
-            autoencoding=None,
-            seed=None,
+            model=name,
+            **dict.fromkeys((*settings, "autoencoding", "seed")),
             steps=0,
             minutes=0.0,
             parameters=0,
             multiply_adds_per_pixel=0.0,
             label=label,
-            metric="pearson",
+            metric=metric,
             value=value,
         )
         for label, value in scores.items()
     ]
-    write_result(path, rows, _judged_on(study))
 
 
 def iter_runs(
@@ -183,7 +195,7 @@ def iter_runs(
         study.grid.config(cell)  # All can be trained, or none is.
     for cell in study.cells:  # The table has all that are finished.
         _check_result(study, cell)
-    score_texture(study)
+    score_without_learning(study)
     for cell in cells:
         path = study.result_file(cell.name)
         if path.is_file():
@@ -240,7 +252,7 @@ def _score(
     # One condition: a label is pooled over all wells that have it.
     scored = [
         score_model(scorer, "", well, region, show_progress)
-        for _, well, region in study.open_wells()
+        for well, region in study.open_parts()
         if set(description.labels) & set(well.labels)
     ]
     network = description.architecture

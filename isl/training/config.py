@@ -25,6 +25,8 @@ _NOT_NEGATIVE = (
     "blur",
     "focus_shift",
     "noise",
+    "rotation",
+    "zoom",
 )
 
 
@@ -62,6 +64,9 @@ class TrainConfig:
         noise: Strongest noise added to the planes of training patches,
             before their intensities change: standard deviation, in
             intensities. Heads that predict planes learn the noise too.
+        rotation: Training patches are turned by up to this, beside quarter
+            turns, degrees (`isl.training.warping`).
+        zoom: They are enlarged or reduced by up to this, as a logarithm.
         averaging: Momentum of the exponential moving average of the weights,
             which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its
@@ -122,6 +127,8 @@ class TrainConfig:
     blur: float = 0.0
     focus_shift: int = 0
     noise: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
     averaging: float = 0.0
     initialise_head_biases: bool = False
     num_validation_crops: int = 8

@@ -21,6 +21,7 @@ from isl.training.augmentation import (
     shift_focus,
 )
 from isl.training.supervision import select_targets
+from isl.training.warping import Warp, draw_warp
 
 # Streams of random numbers that must not meet those of the steps.
 VALIDATION_STREAM = 2**62
@@ -76,6 +77,8 @@ class CropSampler:
             hold no changes.
         focus_shift: Largest shift along z, planes.
         noise: Strongest noise of the planes, in intensities.
+        rotation: Largest turn beside quarters, degrees.
+        zoom: Largest logarithm of the zoom.
         z_alignment: How a stack with another number of planes feeds a patch.
         label_stride: Targets of `batch` are one pixel of each cell of this
             many rows and columns.
@@ -91,6 +94,8 @@ class CropSampler:
     changes: IntensityChanges | None = None
     focus_shift: int = 0
     noise: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
     z_alignment: str = "spread"
     label_stride: int = 1
 
@@ -146,7 +151,12 @@ class CropSampler:
     def draw(self, generator: np.random.Generator) -> Crop:
         """Draws one patch."""
         source = self.sources[generator.integers(len(self.sources))]
-        size = self.output_size
+        warp = None
+        if self.augment:
+            warp = draw_warp(generator, self.rotation, self.zoom)
+        if warp is not None and not self._has_room(source, warp):
+            warp = None
+        size = self._window(warp)
         row = int(
             generator.integers(
                 source.rows.start, source.rows.stop - size, endpoint=True
@@ -166,7 +176,7 @@ class CropSampler:
             shift = generator.integers(
                 -self.focus_shift, self.focus_shift, endpoint=True
             )
-        crop = self.read(source.well, row, column, int(shift))
+        crop = self.read(source.well, row, column, int(shift), warp)
         return Crop(
             turn_and_flip(
                 add_noise(crop.planes, self.noise, generator), turns, flip
@@ -178,7 +188,26 @@ class CropSampler:
             },
         )
 
-    def read(self, well: Well, row: int, column: int, shift: int = 0) -> Crop:
+    def _window(self, warp: Warp | None) -> int:
+        """Rows and columns of labels that a patch is made of, pixels."""
+        size = self.output_size
+        return size if warp is None else warp.extent(size)
+
+    def _has_room(self, source: CropSource, warp: Warp) -> bool:
+        """Whether a warped patch uses labels of its region only."""
+        return self._window(warp) <= min(
+            source.rows.stop - source.rows.start,
+            source.columns.stop - source.columns.start,
+        )
+
+    def read(
+        self,
+        well: Well,
+        row: int,
+        column: int,
+        shift: int = 0,
+        warp: Warp | None = None,
+    ) -> Crop:
         """Reads the patch whose labels begin at (row, column).
 
         Args:
@@ -186,13 +215,21 @@ class CropSampler:
             row: First row of the labels.
             column: First column of the labels.
             shift: Of the stack along z, planes.
+            warp: What the patch is made by; None: it is read as it is.
         """
-        size = self.output_size
+        size, window, margin = (
+            self.output_size,
+            self._window(warp),
+            self.margin,
+        )
+        input_size = size + 2 * margin
+        if warp is not None:  # As much on each side of the labels.
+            margin = -((window - warp.extent(input_size)) // 2)
         planes = well.read_planes_padded(
-            row - self.margin,
-            column - self.margin,
-            size + 2 * self.margin,
-            size + 2 * self.margin,
+            row - margin,
+            column - margin,
+            window + 2 * margin,
+            window + 2 * margin,
         )
         planes = shift_focus(planes, shift)
         chosen = align_planes(well.num_z, self.num_z, self.z_alignment)
@@ -200,11 +237,17 @@ class CropSampler:
             planes = planes[..., fill_absent(chosen)]
         labels = {
             label: well.read_label(
-                label, slice(row, row + size), slice(column, column + size)
+                label, slice(row, row + window), slice(column, column + window)
             )
             for label in self.labels
             if label in well.labels
         }
+        if warp is not None:
+            planes = warp.apply(planes, input_size)
+            labels = {
+                label: warp.apply(image, size)
+                for label, image in labels.items()
+            }
         return Crop(planes, plane_presence(chosen), labels)
 
     def collate(self, crops: Sequence[Crop]) -> Batch:

@@ -97,7 +97,9 @@ def _open_sampler(
         augment=augment,
         changes=config.intensity_changes if augment else None,
         focus_shift=config.focus_shift if augment else 0,
-        noise=config.noise if augment else 0.0,
+        noise=config.noise,
+        rotation=config.rotation,
+        zoom=config.zoom,
         z_alignment=config.z_alignment,
         label_stride=config.label_stride if augment else 1,
     )

@@ -80,7 +80,9 @@ def iter_recalibration_inputs(
         config: The run.
     """
     # Statistics are those of prediction.
-    sampler = dataclasses.replace(sampler, changes=None, noise=0.0)
+    sampler = dataclasses.replace(
+        sampler, changes=None, noise=0.0, rotation=0.0, zoom=0.0
+    )
     for index in range(config.recalibration_batches):
         inputs, _, _ = sampler.batch(
             config.seed, RECALIBRATION_STREAM + index, config.batch_size
