@@ -23,11 +23,11 @@ def workdir(tmp_path):
 
 
 def test_a_new_folder_is_fit_for_any_run(tmp_path):
-    check_settings(tmp_path, CONFIG)
+    check_settings(tmp_path, CONFIG, [])
 
 
 def test_the_same_settings_go_on(workdir):
-    check_settings(workdir, CONFIG)
+    check_settings(workdir, CONFIG, [])
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_same_settings_go_on(workdir):
 def test_other_settings_are_refused(workdir, name, value):
     other = dataclasses.replace(CONFIG, **{name: value})
     with pytest.raises(InputError, match=f"{CONFIG_FILE}: .*another {name}"):
-        check_settings(workdir, other)
+        check_settings(workdir, other, [])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_other_settings_are_refused(workdir, name, value):
     ids=str,
 )
 def test_what_a_run_lasts_and_shows_may_change(workdir, changes):
-    check_settings(workdir, dataclasses.replace(CONFIG, **changes))
+    check_settings(workdir, dataclasses.replace(CONFIG, **changes), [])
 
 
 def test_settings_newer_than_the_run_have_had_their_defaults(workdir):
@@ -59,10 +59,10 @@ def test_settings_newer_than_the_run_have_had_their_defaults(workdir):
     run = json.loads(path.read_text())
     del run["config"]["precision"]
     path.write_text(json.dumps(run))
-    check_settings(workdir, CONFIG)
+    check_settings(workdir, CONFIG, [])
     other = dataclasses.replace(CONFIG, precision="mixed_bfloat16")
     with pytest.raises(InputError, match="another precision .float32."):
-        check_settings(workdir, other)
+        check_settings(workdir, other, [])
 
 
 def test_the_first_part_of_a_run_stays_written(workdir):

@@ -123,7 +123,7 @@ def start(*arguments):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     not pathlib.Path("/proc/self/status").exists(),
     reason="the peak of memory is read as Linux gives it",

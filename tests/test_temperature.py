@@ -81,6 +81,7 @@ def test_temperature_reaches_prediction_and_score(model):
     assert scores[False]["nll"] > scores[True]["nll"]
 
 
+@pytest.mark.long
 def test_run_stores_temperatures_if_asked(tmp_path):
     spec = write_dataset(tmp_path / "wells", 3, 48, 2, 0)
     config = dataclasses.replace(

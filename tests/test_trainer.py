@@ -326,6 +326,7 @@ def test_averaged_weights_keep_the_statistics_they_were_frozen_with(
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.long
 def test_a_run_that_never_froze_ends_the_same_when_started_again(
     data, tmp_path
 ):
@@ -341,6 +342,7 @@ def test_a_run_that_never_froze_ends_the_same_when_started_again(
         np.testing.assert_array_equal(one.numpy(), again)
 
 
+@pytest.mark.long
 def test_frozen_run_resumes_with_the_same_weights(data, tmp_path):
     spec, root = data
     frozen = dataclasses.replace(AVERAGED, frozen_norm_share=0.5)
