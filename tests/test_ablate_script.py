@@ -213,6 +213,14 @@ def test_a_finished_run_must_be_the_one_that_is_meant(ablate, tmp_path):
     assert read_table(tmp_path) == before
 
 
+def test_what_was_judged_without_learning_is_of_these_pixels(ablate, tmp_path):
+    ablate(GRID, only=0)
+    for path in (tmp_path / "out" / "runs").glob("tiny*.result.json"):
+        path.unlink()
+    with pytest.raises(InputError, match="local_deviation.*another split"):
+        ablate(GRID, only=0, split="train")
+
+
 def test_only_and_shard_exclude_each_other(ablate):
     with pytest.raises(InputError, match="shard must be left out with only"):
         ablate(GRID, only=0, shard="1/2")

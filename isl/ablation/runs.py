@@ -29,7 +29,7 @@ from isl.network.architecture import Architecture
 from isl.network.cost import multiply_adds_per_pixel
 from isl.network.model_folder import load_model
 from isl.specs import DatasetSpec, Region
-from isl.training.checkpoint import check_run
+from isl.training.checkpoint import check_data, check_run
 from isl.training.data import resolve
 from isl.training.trainer import MODEL_FOLDER, Trainer
 
@@ -193,6 +193,8 @@ def iter_runs(
     cells = tuple(cells)
     for cell in cells:
         study.grid.config(cell)  # All can be trained, or none is.
+    for name in (TEXTURE, HISTOGRAM):
+        _check_judged(study, study.result_file(name))
     for cell in study.cells:  # The table has all that are finished.
         _check_result(study, cell)
     score_without_learning(study)
@@ -234,9 +236,17 @@ def _check_result(study: Study, cell: Cell) -> None:
     path = study.result_file(cell.name)
     if not path.is_file():
         return
-    run = read_run(path)
     config = resolve(study.grid.config(cell), study.specs)
-    check_run(path, run, config, study.specs)
+    check_run(path, read_run(path, ("config", "specs")), config, study.specs)
+    _check_judged(study, path)
+
+
+def _check_judged(study: Study, path: pathlib.Path) -> None:
+    """Raises InputError if a result, if it is there, is of other pixels."""
+    if not path.is_file():
+        return
+    run = read_run(path, ("specs", "split"))
+    check_data(path, run, study.specs)
     if run["split"] != study.split:
         raise InputError(
             f"{path}: holds a run judged on another split ({run['split']}); "

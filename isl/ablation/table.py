@@ -82,14 +82,18 @@ def read_result(path: str | os.PathLike) -> tuple[TableRow, ...]:
         ) from error
 
 
-def read_run(path: str | os.PathLike) -> dict[str, Any]:
+def read_run(path: str | os.PathLike, needed: Iterable[str]) -> dict[str, Any]:
     """Reads how a finished run was made.
+
+    Args:
+        path: File of `write_result`.
+        needed: What it must say.
 
     Raises:
         InputError: If the file does not say so.
     """
     run = read_json(path).get("run") or {}
-    if missing := {"config", "specs", "split"} - set(run):
+    if missing := set(needed) - set(run):
         raise InputError(
             f"{path}: must say how the run was made. Received: a file without "
             f"{', '.join(sorted(missing))}"

@@ -97,6 +97,15 @@ def check_run(
                 f"({stored.get(name)}); choose a new folder or the same "
                 f"settings. Received: {value}"
             )
+    check_data(path, run, specs)
+
+
+def check_data(
+    path: str | os.PathLike,
+    run: Mapping[str, Any],
+    specs: Sequence[DatasetSpec],
+) -> None:
+    """Makes sure that a run saw these data; see `check_run`."""
     known = [DatasetSpec.from_dict(spec, str(path)) for spec in run["specs"]]
     if [*map(_pixels, known)] != [*map(_pixels, specs)]:
         raise InputError(
