@@ -9,7 +9,9 @@ split, and beside the networks what no learning at all gives: the correlation
 of `local_deviation`, the likelihood of `label_histogram`. The runs lie in
 `output_dir/runs`. The same command goes on where it was stopped; run it
 several times at once, or on several machines with one `output_dir`, and they
-share the runs. `--only` and `--shard` give a machine its part.
+share the runs. `--only` and `--shard` give a machine its part. Grids have
+runs in common; `--reuse_from=runs/planes,runs/data` takes those that are
+finished there instead of training them again.
 
 `--grid` is the name of a file in `experiments/grids`, or the path of one
 (isl/ablation/grid.py tells what stands in it). `--list` shows the runs.
@@ -47,6 +49,12 @@ _ONLY = flags.DEFINE_integer("only", None, "Number of the only run to do.")
 _SHARD = flags.DEFINE_string(
     "shard", None, "i/n: every n-th run, from the i-th on (from 1)."
 )
+_REUSE_FROM = flags.DEFINE_list(
+    "reuse_from",
+    [],
+    "Folders of other grids: runs with the same settings, data and split are "
+    "taken from there.",
+)
 _LIST = flags.DEFINE_boolean("list", False, "Only shows the runs.")
 _METRICS = flags.DEFINE_list(
     "metrics",
@@ -69,8 +77,15 @@ def _path() -> pathlib.Path:
 
 
 def _print_table(study: Study) -> None:
+    rows = study.collect()
+    known = {row.metric for row in rows}
+    if unknown := set(_METRICS.value) - known:
+        raise InputError(
+            f"metrics must be from {', '.join(sorted(known))}. Received: "
+            f"{', '.join(sorted(unknown))}"
+        )
     print(",".join(("model", "seed", "labels", "label", "metric", "value")))
-    for row in study.collect():
+    for row in rows:
         if row.metric in _METRICS.value:
             value = "" if row.value is None else f"{row.value:.4f}"
             seed = "" if row.seed is None else row.seed
@@ -87,6 +102,7 @@ def main() -> None:
         _IMAGE_ROOT.value,
         pathlib.Path(_OUTPUT_DIR.value),
         _SPLIT.value,
+        tuple(map(pathlib.Path, _REUSE_FROM.value)),
     )
     cells = select_cells(study.cells, _ONLY.value, _SHARD.value)
     numbers = {cell: index for index, cell in enumerate(study.cells)}

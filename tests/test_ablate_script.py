@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from isl.ablation.table import read_result
 from isl.errors import InputError
 from isl.simulation.dataset import write_dataset
 from isl.training.trainer import Trainer
@@ -117,6 +118,38 @@ def test_finished_runs_are_not_trained_again(ablate, tmp_path, monkeypatch):
     after = read_table(tmp_path)
     assert [r for r in after if r["seed"] != "0"] == before
     assert {row["seed"] for row in after} == {"", "0", "1"}
+
+
+def test_equal_runs_of_another_grid_are_taken_over(
+    ablate, tmp_path, monkeypatch, capsys
+):
+    ablate({**GRID, "axes": {**GRID["axes"], "num_z": [3], "seed": [1]}})
+    (tmp_path / "out").rename(tmp_path / "planes")
+    (known,) = (tmp_path / "planes" / "runs").glob("tiny*.result.json")
+    before = [r for r in read_result(known) if r.metric == "mae"]
+
+    def train(trainer, *arguments):
+        raise AssertionError(f"trained {trainer.config}")
+
+    monkeypatch.setattr(Trainer, "train", train)
+    ablate(GRID, only=1, reuse_from=tmp_path / "planes")
+    assert f"taken from {known}" in capsys.readouterr().out
+    rows = [r for r in read_table(tmp_path) if r["metric"] == "mae"]
+    assert [float(r["value"]) for r in rows] == [r.value for r in before]
+    # The other seed was not trained there, nor these steps.
+    with pytest.raises(AssertionError, match="seed=0"):
+        ablate(GRID, only=0, reuse_from=tmp_path / "planes")
+    (tmp_path / "out").rename(tmp_path / "seeds")
+    longer = {**GRID, "budget": {"num_steps": 3}}
+    with pytest.raises(AssertionError, match="num_steps=3"):
+        ablate(longer, only=1, reuse_from=tmp_path / "planes")
+    with pytest.raises(InputError, match="reuse_from must be.*none"):
+        ablate(GRID, only=1, reuse_from=tmp_path / "none")
+
+
+def test_an_unknown_metric_is_refused(ablate):
+    with pytest.raises(InputError, match="metrics must be.*Received: speed"):
+        ablate(GRID, only=0, metrics="nll,speed")
 
 
 def test_a_stopped_run_goes_on(ablate, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from isl.ablation.table import (
     RESULT_SUFFIX,
     TableRow,
     collect_table,
+    read_result,
     read_run,
     write_result,
 )
@@ -49,6 +50,7 @@ class Study:
         image_root: Folder that the paths of the specs are relative to.
         output_dir: Folder of the table and of the runs.
         split: Split that runs are judged on.
+        reuse_from: Folders of other grids, whose equal runs are taken over.
     """
 
     grid: Grid
@@ -56,6 +58,7 @@ class Study:
     image_root: str | os.PathLike
     output_dir: pathlib.Path
     split: str = "test"
+    reuse_from: tuple[pathlib.Path, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -183,14 +186,19 @@ def iter_runs(
         show_progress: Shows progress bars on standard error.
 
     Yields:
-        Each run with what became of it: "trained", "finished before" or
-        "done by another process".
+        Each run with what became of it: "trained", "finished before", "taken
+        from" a file of another grid, or "done by another process".
 
     Raises:
-        InputError: If a run cannot be trained, or one of its name is
-            finished that was another.
+        InputError: If a run cannot be trained, one of its name is finished
+            that was another, or a folder to reuse has no runs.
     """
     cells = tuple(cells)
+    for folder in study.reuse_from:
+        if not (folder / RUNS_FOLDER).is_dir():
+            raise InputError(
+                f"reuse_from must be folders of grids. Received: {folder}"
+            )
     for cell in cells:
         study.grid.config(cell)  # All can be trained, or none is.
     for name in (TEXTURE, HISTOGRAM):
@@ -203,12 +211,39 @@ def iter_runs(
         if path.is_file():
             yield cell, "finished before"
             continue
+        outcome = "done by another process"
         with claim(study.lock_file(cell)) as is_ours:
             # Another process may have finished it since.
             if is_ours and not path.is_file():
-                _train_and_score(study, cell, show_progress)
+                outcome = _take_over(study, cell)
+                if outcome is None:
+                    _train_and_score(study, cell, show_progress)
+                    outcome = "trained"
         study.collect()
-        yield cell, "trained" if is_ours else "done by another process"
+        yield cell, outcome
+
+
+def _take_over(study: Study, cell: Cell) -> str | None:
+    """Copies the result of an equal run of another grid, if there is one."""
+    for folder in study.reuse_from:
+        for path in sorted((folder / RUNS_FOLDER).glob(f"*{RESULT_SUFFIX}")):
+            if _is_run(study, cell, path):
+                rows = [
+                    dataclasses.replace(row, model=cell.model)
+                    for row in read_result(path)
+                ]
+                run = {**read_run(path, ()), "taken_from": str(path)}
+                write_result(study.result_file(cell.name), rows, run)
+                return f"taken from {path}"
+    return None
+
+
+def _is_run(study: Study, cell: Cell, path: pathlib.Path) -> bool:
+    try:
+        _check_run(study, cell, path)
+    except InputError:
+        return False
+    return True
 
 
 def _train_and_score(study: Study, cell: Cell, show_progress: bool) -> None:
@@ -234,8 +269,12 @@ def _judged_on(study: Study) -> dict[str, Any]:
 def _check_result(study: Study, cell: Cell) -> None:
     """Raises InputError if a finished run is not the one that is meant."""
     path = study.result_file(cell.name)
-    if not path.is_file():
-        return
+    if path.is_file():
+        _check_run(study, cell, path)
+
+
+def _check_run(study: Study, cell: Cell, path: pathlib.Path) -> None:
+    """Raises InputError if a result is not that of a run."""
     config = resolve(study.grid.config(cell), study.specs)
     check_run(path, read_run(path, ("config", "specs")), config, study.specs)
     _check_judged(study, path)
