@@ -22,7 +22,7 @@ import pathlib
 from absl import flags
 
 from isl.ablation.grid import load_grid
-from isl.ablation.runs import Study, iter_runs, select_cells
+from isl.ablation.runs import Study, check_outcomes, iter_runs, select_cells
 from isl.command_line import run
 from isl.errors import InputError
 from isl.specs import load_dataset_spec
@@ -77,15 +77,8 @@ def _path() -> pathlib.Path:
 
 
 def _print_table(study: Study) -> None:
-    rows = study.collect()
-    known = {row.metric for row in rows}
-    if unknown := set(_METRICS.value) - known:
-        raise InputError(
-            f"metrics must be from {', '.join(sorted(known))}. Received: "
-            f"{', '.join(sorted(unknown))}"
-        )
     print(",".join(("model", "seed", "labels", "label", "metric", "value")))
-    for row in rows:
+    for row in study.collect():
         if row.metric in _METRICS.value:
             value = "" if row.value is None else f"{row.value:.4f}"
             seed = "" if row.seed is None else row.seed
@@ -111,10 +104,13 @@ def main() -> None:
             done = study.result_file(cell.name).is_file()
             print(f"{numbers[cell]} {cell.name}{' (finished)' if done else ''}")
         return
+    outcomes = {}
     for cell, outcome in iter_runs(study, cells, show_progress=True):
         print(f"{numbers[cell]} {cell.name}: {outcome}", flush=True)
+        outcomes[cell.name] = outcome
     _print_table(study)
     print(f"table: {study.output_dir / 'table.csv'}")
+    check_outcomes(outcomes)
 
 
 if __name__ == "__main__":

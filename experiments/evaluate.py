@@ -18,11 +18,11 @@ from isl.command_line import run
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.objects import add_objects, load_segmenter
-from isl.evaluation.stored_scoring import prediction_path, score_prediction
+from isl.evaluation.parts import open_parts
+from isl.evaluation.stored_scoring import prediction_paths, score_prediction
 from isl.evaluation.tables import POOLED
 from isl.evaluation.wells import check_labels, metric_rows
 from isl.figures.evaluation_output import write_evaluation
-from isl.images import open_wells
 from isl.network.model_folder import load_model
 from isl.provenance import git_commit, versions
 from isl.specs import Region, load_dataset_spec
@@ -72,20 +72,22 @@ def _scores():
     specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
     loaded = load_model(_MODEL.value) if _MODEL.value else None
     check_labels(_LABELS.value or (), specs, loaded and loaded[1].labels)
+    parts = open_parts(specs, _IMAGE_ROOT.value, _SPLIT.value, region)
+    names = [part.well.name for part in parts]
+    paths = None if loaded else prediction_paths(_PREDICTIONS.value, names)
     for spec in specs:
         labels = _LABELS.value or spec.labels
         scorer = build_model_scorer(*loaded, labels) if loaded else None
-        condition = spec.condition or spec.name
-        for well_spec, well in open_wells(
-            spec, _IMAGE_ROOT.value, _SPLIT.value
-        ):
-            part = region or well_spec.splits[_SPLIT.value]
+        for part in parts:
+            if part.spec is not spec:
+                continue
+            where = spec.condition, part.well
             if scorer:
-                scores = score_model(scorer, condition, well, part, True)
+                scores = score_model(scorer, *where, part.region, True)
             else:
-                path = prediction_path(_PREDICTIONS.value, well_spec.name)
-                scores = score_prediction(path, condition, well, labels, part)
-            yield well, add_objects(scores, well, spec, segmenter)
+                path = paths[part.well.name]
+                scores = score_prediction(path, *where, labels, part.region)
+            yield part.well, add_objects(scores, part.well, spec, segmenter)
 
 
 def main() -> None:

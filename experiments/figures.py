@@ -20,10 +20,9 @@ from absl import flags
 from isl.command_line import refuse, run
 from isl.errors import InputError
 from isl.evaluation.tables import read_details
-from isl.figures import comparison
+from isl.figures import comparison, model_figures
 from isl.figures.conditions_table import conditions_table
 from isl.figures.drawing import save_figures
-from isl.figures.model_figures import KINDS, find_places, model_figures
 from isl.figures.network_diagram import model_diagram, network_diagram
 from isl.figures.reliability_figure import reliability_figures
 from isl.figures.training_curves import read_log, training_curves
@@ -36,7 +35,7 @@ _READING = ("reliability", "training", *_CURVES, "multi_task")
 _FIGURE = flags.DEFINE_enum(
     "figure",
     None,
-    ["conditions", "network", *KINDS, *_READING],
+    ["conditions", "network", *model_figures.KINDS, *_READING],
     "What to draw.",
     required=True,
 )
@@ -49,9 +48,7 @@ _ARCHITECTURE = flags.DEFINE_enum(
 )
 _NUM_Z = flags.DEFINE_integer("num_z", 26, "Planes of --architecture.", 1)
 _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data specs.")
-_IMAGE_ROOT = flags.DEFINE_string(
-    "image_root", None, "Folder that the paths of the specs are relative to."
-)
+_IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Root of their paths.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split whose wells are drawn.")
 _REGION = flags.DEFINE_string(
     "region", None, "Part of each well, as rows:columns, not that of the split."
@@ -89,10 +86,13 @@ def _network():
 
 def _figures():
     name = _FIGURE.value
-    if name in KINDS:
+    if name in model_figures.KINDS:
+        if name == model_figures.RESULT:
+            refuse([_SIZE], f"with --figure={name}")
         region = Region.parse(_REGION.value) if _REGION.value else None
-        places = find_places(_specs(), _need(_IMAGE_ROOT), _SPLIT.value, region)
-        return model_figures(
+        wells = _specs(), _need(_IMAGE_ROOT), _SPLIT.value, region
+        places = model_figures.find_places(*wells)
+        return model_figures.model_figures(
             name, _need(_MODEL), places, _SIZE.value, _LABELS.value
         )
     if name == "conditions":

@@ -4,8 +4,9 @@ r"""Predicts label images from a z-stack in transmitted light.
         --input=simulated/A1 --output=A1.ome.tif --statistics=median,entropy
 
 Writes an OME-TIFF or an OME-Zarr, axes CYX, float32 in [0, 1], with a channel
-for each label and statistic, named `LABEL:statistic`. Beside the planes of PNG
-files, which are kept, memory does not depend on the size of the image.
+for each label and statistic, named `LABEL:statistic`. Memory does
+not depend on the size of the image, unless its planes must be read whole: of
+PNG files, of vendors' files, and of compressed TIFFs with one strip a plane.
 
 A stack with another number of planes than the model takes feeds it planes at
 equal distances, as the original does, and the last line names them.
@@ -21,7 +22,7 @@ from absl import flags
 from isl import command_line
 from isl.images import describe_planes, open_image
 from isl.prediction.engine import ENGINES, KERAS
-from isl.prediction.output import check_output_suffix, predict_to_file
+from isl.prediction.output import check_output, predict_to_file
 from isl.prediction.request import Request, load_ready_model
 from isl.prediction.tiles import PADDINGS, STITCHINGS
 from isl.prediction.units import UNITS
@@ -72,7 +73,7 @@ _ENGINE = flags.DEFINE_enum(
 
 
 def main() -> None:
-    check_output_suffix(_OUTPUT.value)
+    check_output(_OUTPUT.value, _INPUT.value)
     well = open_image(_INPUT.value)
     request = Request(
         labels=_LABELS.value,

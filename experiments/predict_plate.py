@@ -75,6 +75,9 @@ _SCHEDULER = flags.DEFINE_string(
 def main() -> None:
     execute = workers.choose_workers(_SCHEDULER.value, _NUM_WORKERS.value)
     threads = _THREADS.value
+    if _SCHEDULER.value is None and not _NUM_WORKERS.value:
+        if _ENGINE.value == KERAS:
+            command_line.refuse([_THREADS], "without --num_workers")
     if _NUM_WORKERS.value:
         threads = threads or workers.share_of_cores(_NUM_WORKERS.value)
         os.environ.update(workers.thread_limits(threads))

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from isl.ablation.table import read_result
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.simulation.dataset import write_dataset
 from isl.training.trainer import Trainer
 
@@ -147,9 +147,37 @@ def test_equal_runs_of_another_grid_are_taken_over(
         ablate(GRID, only=1, reuse_from=tmp_path / "none")
 
 
-def test_an_unknown_metric_is_refused(ablate):
-    with pytest.raises(InputError, match="metrics must be.*Received: speed"):
-        ablate(GRID, only=0, metrics="nll,speed")
+def test_a_run_that_diverges_does_not_stop_the_others(
+    ablate, tmp_path, monkeypatch
+):
+    real = Trainer.train
+
+    def train(trainer, *arguments):
+        if trainer.config.seed == 0:
+            raise DivergenceError("loss must be finite. Received: nan")
+        real(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "train", train)
+    with pytest.raises(InputError, match="Received: tiny_fnet.*seed=0 diverg"):
+        ablate(GRID)
+    assert {row["seed"] for row in read_table(tmp_path)} == {"", "1"}
+
+
+def test_a_run_that_was_begun_on_other_terms_is_refused(
+    ablate, tmp_path, monkeypatch
+):
+    class Stopped(Exception):
+        pass
+
+    def stop(trainer, *arguments):
+        raise Stopped
+
+    monkeypatch.setattr(Trainer, "train", stop)
+    with pytest.raises(Stopped):
+        ablate(GRID, only=0)
+    longer = {**GRID, "budget": {"num_steps": 3}}
+    with pytest.raises(InputError, match="another num_steps"):
+        ablate(longer, only=0)
 
 
 def test_a_stopped_run_goes_on(ablate, tmp_path, monkeypatch):

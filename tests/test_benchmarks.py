@@ -144,7 +144,9 @@ def test_cold_input_opens_files_anew(tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         cold.run()[0]["planes"], warm.run()[0]["planes"]
     )
-    assert evicted == [tmp_path]
+    assert not evicted  # That takes time too.
+    measure_workloads("input", [cold], None, 2)
+    assert evicted == [tmp_path] * 2
     assert cold.parameters["digest"] == warm.parameters["digest"]
     (report,) = measure_workloads("input", [warm], None, 2)
     assert report["patches_per_second"] == pytest.approx(

@@ -62,6 +62,18 @@ def test_output_size_is_8_plus_16_k(size):
         ("rotation", -1.0),
         ("zoom", -0.1),
         ("learning_rate", float("nan")),
+        ("momentum", 1.0),
+        ("momentum", -0.1),
+        ("averaging", 1.0),
+        ("num_validation_crops", 0),
+        ("seed", -1),
+        ("num_z", 0),
+        ("num_z", -3),
+        ("max_minutes", 0.0),
+        ("max_minutes", -5.0),
+        ("max_minutes", float("nan")),
+        ("contrast", float("nan")),
+        ("warmup_steps", -1),
     ],
 )
 def test_wrong_values_are_named(name, value):
@@ -98,3 +110,9 @@ def test_norm_is_frozen_at_the_end():
     assert not config.is_norm_frozen_at(0.74)
     assert config.is_norm_frozen_at(0.75)
     assert not MICRO_CONFIG.is_norm_frozen_at(0.999)
+
+
+@pytest.mark.parametrize("labels", [(), ("A", "A")])
+def test_labels_are_there_once(labels):
+    with pytest.raises(InputError, match="labels must be .*: (A,A|none)"):
+        dataclasses.replace(FAST, labels=labels).check()

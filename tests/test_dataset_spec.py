@@ -132,6 +132,27 @@ def test_select_wells():
             {"a": {"value": 1, "source": None}},
             r"facts.a.source must be a text",
         ),
+        (
+            ["normalization"],
+            {"DAPI_CONFOCAL": None},
+            r"normalization.DAPI_CONFOCAL must be an object",
+        ),
+        (
+            ["normalization"],
+            {"DAPI_CONFOCAL": {}},
+            r"DAPI_CONFOCAL.statistics must be given",
+        ),
+        (
+            ["normalization"],
+            {
+                "DAPI_CONFOCAL": {
+                    "statistics": {"count": 9, "mean": 7.0, "std": 2.0},
+                    "target": {"mean": 0.25, "std": 0},
+                    "scope": "plate",
+                }
+            },
+            r"target.std must be a number above 0",
+        ),
         (["label"], [], r"label must be one of the known keys.*'labels'\?"),
         (["zebra"], [], r"zebra must be one of the known keys.*'zebra'"),
     ],

@@ -1,9 +1,12 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from isl.errors import InputError
+from isl.images import open_wells, write_ome_tiff
+from isl.specs import load_dataset_spec
 
 SCRIPT = "evaluate"
 
@@ -44,6 +47,49 @@ def test_cells_and_curves_are_written(run, wells, model, tmp_path):
     assert {row["f1"] for row in details["iou_curve"]} == {1.0}
 
 
+def test_stored_predictions_of_several_wells(run, wells, tmp_path):
+    spec = load_dataset_spec(wells / "spec.json")
+    labels = ("DAPI_CONFOCAL",)
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    for split in ("train", "test"):
+        for _, well in open_wells(spec, wells, split):
+            rows, columns = (slice(0, size) for size in well.shape)
+            truth = [well.read_label(x, rows, columns) / 65535 for x in labels]
+            write_ome_tiff(
+                folder / f"{well.name}.ome.tif",
+                np.stack(truth).astype(np.float32),
+                "CYX",
+                [f"{label}:median" for label in labels],
+            )
+    flags = {"data_specs": wells / "spec.json", "image_root": wells}
+    run(
+        predictions=folder,
+        output_dir=tmp_path / "out",
+        labels=labels[0],
+        **flags,
+    )
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    of_wells = metrics["metrics"]["simulated"]
+    assert of_wells["pooled"][labels[0]]["pearson"]["value"] > 0.999
+    assert set(of_wells) == {"A2", "pooled"}
+
+
+def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):
+    spec = json.loads((wells / "spec.json").read_text())
+    for well in spec["wells"]:
+        well["splits"] = {"test": {}}
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec))
+    with pytest.raises(InputError, match="cannot be that of 2 wells"):
+        run(
+            predictions=tmp_path / "A1.ome.tif",
+            data_specs=path,
+            image_root=wells,
+            output_dir=tmp_path / "out",
+        )
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -55,6 +101,7 @@ def test_cells_and_curves_are_written(run, wells, model, tmp_path):
         ({"predictions": "p.ome.tif"}, ["--predictions", "not both"]),
         ({"data_specs": "/nowhere.json"}, ["/nowhere.json"]),
         ({"labels": "DAPI_CONFOCAL,GFP"}, ["labels", "GFP"]),
+        ({"data_specs": "twice"}, ["wells of one condition", "A2 twice"]),
         ({"segmenter": "no_such.module:f"}, ["segmenter", "no_such.module"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -66,6 +113,8 @@ def test_evaluate_reports_mistakes(run, wells, model, tmp_path, changes, parts):
         "image_root": wells,
         "output_dir": tmp_path / "out",
     }
+    if changes.get("data_specs") == "twice":
+        changes = {"data_specs": f"{wells}/spec.json,{wells}/spec.json"}
     with pytest.raises(InputError) as caught:
         run(**(values | changes))
     assert all(part in str(caught.value) for part in parts)

@@ -40,6 +40,15 @@ def test_writes_tables_pictures_and_report(tmp_path):
     assert "<li>A note.</li>" in page and "The test region is tiny" in page
 
 
+def test_wells_of_two_conditions_have_pictures_of_their_own(tmp_path):
+    well, scores = perfect()
+    other = dataclasses.replace(scores, condition="other")
+    paths = write_evaluation(
+        tmp_path, [(well, scores), (well, other)], "Title", {}
+    )
+    assert [p.name for p in paths] == ["test_A1_DISK.png", "other_A1_DISK.png"]
+
+
 def test_pictures_of_the_first_wells_only(tmp_path):
     wells = [perfect(f"A{i}") for i in range(1, 7)]
     paths = write_evaluation(tmp_path, wells, "Title", {})

@@ -148,11 +148,14 @@ def test_cells_and_lines_are_pooled(pair):
     assert rows["A1", "neurite_completeness"].value == 0.5
 
 
-def test_counts_of_tiles_correlate(pair):
+def test_counts_of_whole_tiles_correlate():
+    wells = [scored(seed, name=f"A{seed}") for seed in range(4)]
     true, predicted = [], []
-    for one in pair:
+    for one in wells:
         found = one.cells["DISK"]
         for tile in one.tiles["DISK"]:
+            if tile.sums.count < 128**2:  # Fewer cells, whatever is predicted.
+                continue
             for counts, cells in (
                 (true, [a for a, _ in found.matched] + [*found.missed]),
                 (predicted, [b for _, b in found.matched] + [*found.added]),
@@ -165,7 +168,7 @@ def test_counts_of_tiles_correlate(pair):
                         for c in cells
                     )
                 )
-    row = table(pair)[POOLED, "cell_count_pearson"]
+    row = table(wells)[POOLED, "cell_count_pearson"]
     assert row.value == pytest.approx(np.corrcoef(true, predicted)[0, 1])
 
 

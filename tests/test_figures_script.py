@@ -78,7 +78,7 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
         model=model,
         data_specs=wells / "spec.json",
         image_root=wells,
-        size=32,
+        **({} if figure == "result" else {"size": 32}),
     )
     assert names(tmp_path) == [f"{expected}.pdf", f"{expected}.png"]
     if figure == "error_panel":
@@ -95,6 +95,16 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
         ({"figure": "training", "workdirs": "/nowhere"}, "/nowhere/log.csv"),
         ({"figure": "reliability", "evaluation": "/nowhere"}, "metrics.json"),
         ({"figure": "network", "model": "/nowhere"}, "/nowhere"),
+        (
+            {
+                "figure": "result",
+                "model": "x",
+                "data_specs": "data_specs/simulated.json",
+                "image_root": "/nowhere",
+                "size": 9,
+            },
+            "--size must be left out with --figure=result",
+        ),
         (
             {"figure": "network", "model": "x", "num_z": 3},
             "--num_z must be left out",

@@ -123,6 +123,24 @@ def test_labels_alone_are_a_run_each(tmp_path):
             {"axes": {"model": ["tiny"], "labels": ["A"]}},
             "axes.labels must be together, alone or a list",
         ),
+        (
+            {"axes": {"model": ["tiny"], "labels": [[]]}},
+            "axes.labels must be together, alone or a list",
+        ),
+        (
+            {"axes": {"model": ["tiny"], "seed": ["a"]}},
+            "axes.seed must be whole numbers. Received: a",
+        ),
+        (
+            {"axes": {"model": ["tiny"], "num_z": ["3"]}},
+            "axes.num_z must be numbers of planes",
+        ),
+        (
+            {"axes": {"model": [["tiny"]]}},
+            "axes.model must be .*Received: \\['tiny'",
+        ),
+        ({"models": ["x"]}, "models must be an object. Received: \\['x'"),
+        ({"preset": ["tiny"]}, "preset must be a text"),
         ({"settings": {"seed": 1}}, "settings must be settings of training"),
         ({"models": {"a": {"net": 1}}}, "models.a must be network, settings"),
         ({"colour": 1}, "keys must be from .* Received: colour"),

@@ -1,5 +1,7 @@
 """Cells with known errors, and IoU against full arrays."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,31 @@ def test_a_lower_threshold_gives_up_a_good_match_for_two():
     predicted = canvas((0, 4, 10, 10))
     # 0.43 with the first, 0.25 with the second.
     assert match(overlaps(true, predicted), min_iou=0.2) == [(0, 0)]
+
+
+def test_groups_of_cells_are_matched_by_themselves():
+    cells = canvas(*[(r, c, 8, 8) for r in (0, 10, 20) for c in (0, 20, 40)])
+    halves = canvas(
+        *[
+            (r, c + k, 8, 4)
+            for r in (0, 10, 20)
+            for c in (0, 20, 40)
+            for k in (0, 4)
+        ]
+    )
+    pairs = match(overlaps(cells, halves), 0.4)
+    assert [one for one, _ in pairs] == list(range(9))
+    assert all(other // 2 == one for one, other in pairs)
+
+
+def test_many_cells_need_no_table_of_all_pairs():
+    row = np.repeat(np.arange(1, 20_001, dtype=np.int32), 3)
+    tracemalloc.start()
+    pairs = match(overlaps(row[np.newaxis], row[np.newaxis]), 0.1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert pairs == [(k, k) for k in range(20_000)]
+    assert peak < 100e6  # The table would take 3.2 GB.
 
 
 def test_numbers_of_regions_may_have_gaps():

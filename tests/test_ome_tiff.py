@@ -344,6 +344,12 @@ def test_channel_that_is_twice_there(tmp_path):
             {"metadata": {"axes": "TZYX"}},
             "axes must be Z and C.*TZYX",
         ),
+        # Without names: which five of fifteen would be the stack?
+        (
+            np.zeros((3, 5, 8, 8), np.uint8),
+            {"ome": False},
+            "axes must be Z and C.*QQYX",
+        ),
     ],
 )
 def test_other_kinds_of_tiff(tmp_path, image, options, message):

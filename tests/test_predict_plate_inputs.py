@@ -1,5 +1,6 @@
 """Which wells a plate, a folder or a data spec holds."""
 
+import dataclasses
 import pickle
 import shutil
 
@@ -183,6 +184,19 @@ def test_a_spec_names_wells_of_all_splits_without_labels(tmp_path):
     assert [well.name for well in wells] == ["A1", "A2", "A3"]
     opened = wells[2].open()
     assert (opened.name, opened.num_z, opened.labels) == ("A3", 2, {})
+
+
+def test_wells_of_one_name_in_two_splits_are_refused(tmp_path):
+    for plate in ("plate1", "plate2"):
+        write_dataset(tmp_path / plate, 1, 32, 2, 0)
+    spec = load_dataset_spec(tmp_path / "plate1" / "spec.json")
+    spec = dataclasses.replace(
+        spec,
+        wells=(),
+        well_folders={"train": ("plate1/A1",), "test": ("plate2/A1",)},
+    )
+    with pytest.raises(InputError, match="A1"):
+        list_spec_inputs(spec, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".a", ""])

@@ -156,8 +156,27 @@ def test_an_image_smaller_than_the_field_of_view(predict, tmp_path, padding):
     assert [p.name for p in tmp_path.iterdir()] == ["small.tif"]
 
 
+@pytest.mark.parametrize("inside", ["", "A/1/0"])
+def test_output_replaces_neither_input_nor_folders(predict, tmp_path, inside):
+    plate = tmp_path / "plate.zarr"
+    (plate / "A" / "1" / "0").mkdir(parents=True)
+    precious = plate / "A" / "precious.tif"
+    precious.touch()
+    with pytest.raises(InputError, match="output must not replace the input"):
+        predict(input=plate / inside, output=plate)
+    with pytest.raises(InputError, match="no OME-Zarr image"):
+        predict(output=plate)
+    assert precious.exists()
+
+
 def test_output_may_be_a_zarr(run, model, folder, tmp_path):
     run(
+        model=folder / "model",
+        input=folder / "wells" / "A1",
+        output=tmp_path / "a.zarr",
+        statistics="median,mean",
+    )
+    run(  # Once more: a prediction may be replaced.
         model=folder / "model",
         input=folder / "wells" / "A1",
         output=tmp_path / "a.zarr",

@@ -3,8 +3,10 @@
 import collections
 import copy
 import dataclasses
+import errno
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -254,6 +256,58 @@ def test_other_settings_in_the_same_folder_are_refused(plate, tmp_path):
         run_prepare(root, tmp_path, spec=make_spec(STEPS[1:]))
 
 
+def test_other_wells_of_the_same_path_are_refused(plate, tmp_path, monkeypatch):
+    root, _ = plate
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(root)
+    run_prepare(pathlib.Path("."), tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "other")
+    (tmp_path / "other" / "plate").symlink_to(root / "plate")
+    with pytest.raises(InputError, match="another image_root"):
+        run_prepare(pathlib.Path("."), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_refused"), [("plate", True), ("well", False)]
+)
+def test_wells_added_to_a_scale_that_all_share_are_refused(
+    tmp_path, scope, is_refused
+):
+    spec = make_spec([{"step": "normalize", "scope": scope}])
+    write_plate(tmp_path, ("A1",), num_z=1, label_z=1)
+    for path in (tmp_path / "plate").glob("*_s[123]_*"):
+        path.unlink()
+    run_prepare(tmp_path, tmp_path / "out", spec=spec)
+    for path in list((tmp_path / "plate").glob("A1_*")):
+        shutil.copy(path, path.with_name(path.name.replace("A1", "A2")))
+    if is_refused:
+        with pytest.raises(InputError, match="another wells"):
+            run_prepare(tmp_path, tmp_path / "out", spec=spec)
+    else:
+        _, lines = run_prepare(tmp_path, tmp_path / "out", spec=spec)
+        assert lines[0] == "A1: already prepared"
+
+
+def test_a_failure_after_a_well_leaves_it_complete(
+    plate, tmp_path, monkeypatch
+):
+    root, _ = plate
+    from isl.preprocessing.output import WellWriter
+
+    real = WellWriter.write
+
+    def full_disk(self, name, images):
+        real(self, name, images)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(WellWriter, "write", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        run_prepare(root, tmp_path)
+    monkeypatch.undo()
+    _, lines = run_prepare(root, tmp_path)
+    assert lines[0] == "A1: already prepared"
+
+
 def test_downscaling_grows_the_pixels(plate, tmp_path):
     root, _ = plate
     steps = [*STEPS[:2], {"step": "downscale", "factor": 2}, *STEPS[2:]]
@@ -333,6 +387,27 @@ def test_eight_bits_keep_their_units(tmp_path):
     run_prepare(tmp_path, tmp_path / "out", spec=make_spec([]))
     well = open_all(tmp_path / "out")["A1"]
     np.testing.assert_array_equal(well.read_planes(*full(well))[..., 0], image)
+
+
+def test_dark_fields_have_the_units_of_tiles(tmp_path):
+    from tests.raw_plates import write_tile
+
+    dark = np.arange(32 * 40).reshape(32, 40) % 7
+    flat = np.ones_like(dark) * 200
+    for name, image in (("dark", dark), ("flat", flat)):
+        write_tile(tmp_path / f"{name}.png", image, np.uint8)
+    for channel in ("BF", "DAPI"):
+        path = tmp_path / "plate" / f"A1_s0_z0_{channel}.png"
+        write_tile(path, 100 + dark, np.uint8)
+    fields = {
+        kind: dict.fromkeys(("BRIGHTFIELD", "DAPI_WIDEFIELD"), f"{name}.png")
+        for kind, name in (("dark_fields", "dark"), ("flat_fields", "flat"))
+    }
+    spec = make_spec([illumination(**fields)])
+    run_prepare(tmp_path, tmp_path / "out", spec=spec)
+    well = open_all(tmp_path / "out")["A1"]
+    planes = well.read_planes(*full(well))
+    np.testing.assert_array_equal(planes, np.full_like(planes, 100))
 
 
 def test_images_without_steps_are_read_as_they_are(tmp_path):

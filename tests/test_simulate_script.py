@@ -44,6 +44,19 @@ def test_a_wrong_flag_is_an_input_error(run, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_wells_of_the_user_are_not_replaced(run, tmp_path):
+    mine = tmp_path / "A2" / "precious.tif"
+    mine.parent.mkdir()
+    mine.touch()
+    with pytest.raises(InputError, match="A2: output_dir must not hold"):
+        run(output_dir=tmp_path, num_wells=2, size=32, num_z=1)
+    assert mine.exists() and not (tmp_path / "A1").exists()
+    mine.unlink()
+    mine.parent.rmdir()
+    for _ in range(2):  # Its own wells it replaces.
+        run(output_dir=tmp_path, num_wells=2, size=32, num_z=1)
+
+
 def test_the_committed_spec_describes_the_default_wells():
     with (ROOT / "data_specs" / "simulated.json").open() as file:
         committed = json.load(file)

@@ -7,7 +7,7 @@ import pytest
 
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
-from isl.evaluation.stored_scoring import prediction_path, score_prediction
+from isl.evaluation.stored_scoring import prediction_paths, score_prediction
 from isl.images import (
     ZarrDescription,
     open_plate_writer,
@@ -126,6 +126,16 @@ def test_a_label_predicted_by_another_gives_what_numpy_gives(tmp_path):
     assert metrics["bin_accuracy"] == pytest.approx((one == two).mean())
 
 
+@pytest.mark.parametrize("value", [1.2, -0.1, np.nan])
+def test_values_that_are_no_intensities_are_refused(tmp_path, value):
+    path = tmp_path / "p.ome.tif"
+    image = np.zeros((1, 64, 80), np.float32)
+    image[0, 3, 4] = value
+    write_ome_tiff(path, image, "CYX", ["DISK:median"])
+    with pytest.raises(InputError, match="p.ome.tif: DISK:median must lie"):
+        score_prediction(path, "c", disks(), ("DISK",), Region())
+
+
 def test_units_of_the_camera_are_refused(network, tmp_path):
     model, description = network
     well = disks()
@@ -144,18 +154,22 @@ def test_units_of_the_camera_are_refused(network, tmp_path):
 
 def test_predictions_are_found_by_the_names_of_wells(tmp_path):
     file = tmp_path / "one.ome.tif"
-    assert prediction_path(file, "A1") == file
+    assert prediction_paths(file, ["A1"]) == {"A1": file}
+    with pytest.raises(InputError, match="that of 2 wells.*A1, B7"):
+        prediction_paths(file, ["A1", "B7"])
     folder = tmp_path / "wells"
     folder.mkdir()
     with pytest.raises(InputError, match="A1.ome.tif, .*Received: none"):
-        prediction_path(folder, "A1")
+        prediction_paths(folder, ["A1"])
     (folder / "A1.ome.tif").touch()
     (folder / "A2.ome.zarr").mkdir()
-    assert prediction_path(folder, "A1") == folder / "A1.ome.tif"
-    assert prediction_path(folder, "A2") == folder / "A2.ome.zarr"
+    assert prediction_paths(folder, ["A1", "A2"]) == {
+        "A1": folder / "A1.ome.tif",
+        "A2": folder / "A2.ome.zarr",
+    }
     (folder / "A1.zarr").mkdir()
     with pytest.raises(InputError, match="A1.ome.tif.*A1.zarr$"):
-        prediction_path(folder, "A1")
+        prediction_paths(folder, ["A1"])
 
 
 def write_zarr_image(sink, image):
@@ -169,13 +183,14 @@ def test_predictions_are_found_in_a_plate(tmp_path, inside):
     plate = tmp_path / "plate.zarr"
     with open_plate_writer(plate).streamed_well("A1", description) as sink:
         write_zarr_image(sink, image)
-    path = prediction_path(plate if not inside else tmp_path, "A1")
+    folder = plate if not inside else tmp_path
+    path = prediction_paths(folder, ["A1"])["A1"]
     assert path.relative_to(plate) == pathlib.Path("A/1/0")
     well = dataclasses.replace(disks())
     scores = score_prediction(path, "c", well, ("DISK",), Region())
     assert scores.predictions["DISK"].max() == 0
     with pytest.raises(InputError, match="prediction of well B2"):
-        prediction_path(plate, "B2")
+        prediction_paths(plate, ["B2"])
 
 
 def test_a_zarr_image_is_the_prediction_itself(tmp_path):
@@ -183,4 +198,4 @@ def test_a_zarr_image_is_the_prediction_itself(tmp_path):
     description = ZarrDescription((64, 80), ["DISK:median"], dtype=np.float32)
     with streamed_ome_zarr(path, description) as sink:
         write_zarr_image(sink, np.zeros((1, 64, 80), np.float32))
-    assert prediction_path(path, "A1") == path
+    assert prediction_paths(path, ["A1"]) == {"A1": path}

@@ -11,8 +11,13 @@ from isl.network.model_folder import load_model
 from isl.simulation.dataset import write_dataset
 from isl.training.averaging import averaged_weights
 from isl.training.crops import RECALIBRATION_STREAM
-from isl.training.data import open_training_sampler, resolve
-from isl.training.normalization import Recalibrator
+from isl.training.data import (
+    open_training_sampler,
+    open_validation_sampler,
+    resolve,
+)
+from isl.training.learner import Learner
+from isl.training.normalization import Recalibrator, iter_recalibration_inputs
 from isl.training.trainer import Trainer, train
 from tests.tiny_runs import MICRO_CONFIG
 
@@ -161,6 +166,95 @@ def test_max_minutes_ends_the_run(data, tmp_path):
     assert train(config, [spec], root, tmp_path).step == 2
 
 
+def test_steps_have_the_learning_rate_of_their_epoch(
+    data, tmp_path, monkeypatch
+):
+    spec, root = data
+    config = dataclasses.replace(
+        CONFIG,
+        num_steps=4,
+        steps_per_epoch=2,
+        schedule="cosine",
+        learning_rate=0.002,
+    )
+    used = []
+    step = Learner._step
+
+    def watched(learner, trained, batch):
+        used.append(float(trained.optimizer.learning_rate))
+        return step(learner, trained, batch)
+
+    monkeypatch.setattr(Learner, "_step", watched)
+    train(config, [spec], root, tmp_path)
+    assert used == pytest.approx([0.002, 0.002, 0.001, 0.001])
+
+
+def test_a_label_is_judged_by_the_steps_that_have_it(data, tmp_path):
+    spec, root = data
+    trainer = Trainer(CONFIG, [spec], root, tmp_path)
+    generator = np.random.default_rng(0)
+    batches = []
+    for step in range(3):
+        inputs, targets, weights = trainer._sampler.batch(0, step, 2)
+        weights[LABELS[0]] = np.full(2, step == 1, np.float32)
+        weights[LABELS[1]] = np.zeros(2, np.float32)
+        targets[LABELS[0]] = generator.integers(
+            0, 256, targets[LABELS[0]].shape, np.uint8
+        )
+        batches.append((inputs, targets, weights))
+    losses = trainer.learner.learn(batches, 1e-9)
+    # A network that knows nothing: log(256) over log(256).
+    assert losses[f"{LABELS[0]}_loss"] > 0.5
+    assert losses[f"{LABELS[1]}_loss"] is None
+    share = losses["loss"] * len(LABELS) * 3
+    assert losses[f"{LABELS[0]}_loss"] == pytest.approx(share, rel=1e-4)
+
+
+def test_what_changes_patches_reaches_those_of_training_only(data):
+    spec, root = data
+    changes = {"focus_shift": 1, "noise": 0.02, "rotation": 9.0, "zoom": 0.1}
+    config = resolve(dataclasses.replace(CONFIG, **changes, blur=0.3), [spec])
+    sampler = open_training_sampler(config, [spec], root)
+    assert {name: getattr(sampler, name) for name in changes} == changes
+    assert sampler.changes.blur == 0.3
+    still = open_validation_sampler(config, [spec], root)
+    assert not still.augment
+
+
+def test_statistics_are_those_of_patches_as_they_are(data):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, recalibration_batches=2)
+    changed = dataclasses.replace(
+        config, focus_shift=1, noise=0.1, rotation=45.0, zoom=0.2
+    )
+    plain, other = (
+        list(
+            iter_recalibration_inputs(
+                open_training_sampler(resolve(one, [spec]), [spec], root),
+                resolve(one, [spec]),
+            )
+        )
+        for one in (config, changed)
+    )
+    for inputs, expected in zip(other, plain, strict=True):
+        np.testing.assert_array_equal(inputs["planes"], expected["planes"])
+
+
+def test_labels_and_splits_that_are_nowhere_are_refused(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(CONFIG, validation_split="val")
+    with pytest.raises(InputError, match="validation_split must be.*: val"):
+        train(config, [spec], root, tmp_path)
+    without = tuple(
+        dataclasses.replace(well, labels={}) if "train" in well.splits else well
+        for well in spec.wells
+    )
+    with pytest.raises(InputError, match="labels must be in at least one"):
+        train(
+            CONFIG, [dataclasses.replace(spec, wells=without)], root, tmp_path
+        )
+
+
 def test_diverged_run_stops_and_keeps_the_checkpoint(data, tmp_path):
     spec, root = data
     config = dataclasses.replace(CONFIG, num_steps=2)
@@ -300,7 +394,7 @@ def test_saved_statistics_belong_to_averaged_weights(averaged, data):
     spec, root = data
     saved, _ = load_model(averaged.workdir / "model")
     stored = [weight.numpy() for weight in saved.weights]
-    still = dataclasses.replace(AVERAGED, noise=0.0)
+    still = dataclasses.replace(AVERAGED, noise=0.0, focus_shift=0)
     sampler = open_training_sampler(resolve(still, [spec]), [spec], root)
     inputs, _, _ = sampler.batch(0, RECALIBRATION_STREAM, AVERAGED.batch_size)
     del inputs["changes"]

@@ -106,6 +106,32 @@ def test_a_study_goes_on_where_it_was_stopped(search, curves):
     assert not list(iter_trials(search, open_study(search), 3))
 
 
+def test_processes_propose_different_settings(search):
+    proposed = []
+    for _ in range(3):  # As many processes, each of which opens the study.
+        study = open_study(search)
+        study.sampler = search_module._sampler(search, len(study.trials))
+        trial = study.ask()
+        search_module.propose(trial)
+        proposed.append(trial.params["learning_rate"])
+        study.tell(trial, 0.5)
+    assert len(set(proposed)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "fast"}, "another architecture|another "),
+        ({"changes": {**BUDGET, "num_steps": 3}}, "another "),
+    ],
+)
+def test_a_study_of_other_settings_is_refused(search, changes, message):
+    open_study(search)
+    open_study(search)
+    with pytest.raises(InputError, match=message):
+        open_study(dataclasses.replace(search, **changes))
+
+
 def test_a_diverged_trial_counts_as_nothing(search, curves):
     curves([DivergenceError("not finite")])
     (trial,) = iter_trials(search, open_study(search), 1)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -88,6 +89,17 @@ def test_planes_and_labels_are_warped_alike():
         first = [round(m - (reach - 1) / 2) for m in middle]
         part = whole[first[0] : first[0] + reach, first[1] : first[1] + reach]
         np.testing.assert_array_equal(crop.planes, warp.apply(part, 20))
+
+
+def test_labels_lie_where_planes_show_them():
+    plain = sampler(rotation=45.0, zoom=0.2)
+    well = plain.sources[0].well
+    well = dataclasses.replace(well, labels={"DISK": well.planes[1]})
+    for angle in (0.3, -0.7):
+        crop = plain.read(well, 20, 30, warp=Warp(angle, 1.1))
+        shown = crop.planes[2:-2, 2:-2, 1].astype(int)
+        # Their samples lie on the same grid.
+        np.testing.assert_allclose(crop.labels["DISK"], shown, atol=2)
 
 
 def test_labels_of_other_regions_are_not_used():

@@ -92,6 +92,32 @@ _AXES = {
 }
 
 
+def _is_labels(value: Any) -> bool:
+    is_list = isinstance(value, list) and len(value) > 0
+    return value in (None, TOGETHER, ALONE) or (
+        is_list and all(isinstance(label, str) for label in value)
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or (type(value) is int and value > 0)
+
+
+# Rule and check of the values of axes.
+_AXIS_VALUES = {
+    "num_z": ("numbers of planes", _is_count),
+    "train_share": ("shares", lambda value: type(value) in (int, float)),
+    "labels": (f"{TOGETHER}, {ALONE} or a list of labels", _is_labels),
+    "loss": ("texts", lambda value: value is None or type(value) is str),
+    "towers": ("numbers of towers", _is_count),
+    "autoencoding": (
+        "true, false or null",
+        lambda value: value is None or type(value) is bool,
+    ),
+    "seed": ("whole numbers", lambda value: type(value) is int),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """The runs of one question, on equal terms.
@@ -200,6 +226,15 @@ def load_grid(path: str | os.PathLike) -> Grid:
     _check(isinstance(value, dict), path, "grid", "an object", value)
     unknown = set(value) - _KEYS
     _check(not unknown, path, "keys", f"from {_text(_KEYS)}", _text(unknown))
+    for key, kind in (
+        ("description", str),
+        ("preset", str),
+        ("models", dict),
+        ("axes", dict),
+    ):
+        is_right = isinstance(value.get(key, kind()), kind)
+        rule = "a text" if kind is str else "an object"
+        _check(is_right, path, key, rule, value.get(key))
     grid = Grid(
         description=value.get("description", ""),
         preset=value.get("preset", "fast"),
@@ -250,12 +285,12 @@ def _check_axes(path: str | os.PathLike, grid: Grid) -> None:
         _check(is_right, path, f"axes.{name}", "a list of values", values)
     models = {*grid.models, *NETWORKS}
     for model in grid.axes.get("model", ()):
-        _check(model in models, path, "axes.model", _text(models), model)
+        is_right = isinstance(model, str) and model in models
+        _check(is_right, path, "axes.model", _text(models), model)
+    for name, (rule, is_value) in _AXIS_VALUES.items():
+        for value in grid.axes.get(name, ()):
+            _check(is_value(value), path, f"axes.{name}", rule, value)
     _check("model" in grid.axes, path, "axes.model", "given", "none")
-    for value in grid.axes.get("labels", ()):
-        is_right = value in (TOGETHER, ALONE) or isinstance(value, list)
-        rule = f"{TOGETHER}, {ALONE} or a list of labels"
-        _check(is_right, path, "axes.labels", rule, value)
 
 
 def _check(

@@ -19,18 +19,19 @@ from isl.ablation.table import (
     read_run,
     write_result,
 )
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.evaluation.label_histogram import histogram_nll
 from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.tables import POOLED
 from isl.evaluation.texture import texture_pearson
 from isl.evaluation.wells import metric_rows
+from isl.files import read_json
 from isl.images import Well, open_wells
 from isl.network.architecture import Architecture
 from isl.network.cost import multiply_adds_per_pixel
 from isl.network.model_folder import load_model
 from isl.specs import DatasetSpec, Region
-from isl.training.checkpoint import check_data, check_run
+from isl.training.checkpoint import CONFIG_FILE, check_data, check_run
 from isl.training.data import resolve
 from isl.training.trainer import MODEL_FOLDER, Trainer
 
@@ -38,6 +39,8 @@ RUNS_FOLDER = "runs"
 TEXTURE = "local_deviation"
 HISTOGRAM = "label_histogram"
 """Names of the predictions without learning in the table."""
+DIVERGED = "diverged"
+"""What became of a run whose loss was no number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +189,9 @@ def iter_runs(
         show_progress: Shows progress bars on standard error.
 
     Yields:
-        Each run with what became of it: "trained", "finished before", "taken
-        from" a file of another grid, or "done by another process".
+        Each run with what became of it: "trained", `DIVERGED` and why,
+        "finished before", "taken from" a file of another grid, or "done by
+        another process".
 
     Raises:
         InputError: If a run cannot be trained, one of its name is finished
@@ -217,10 +221,32 @@ def iter_runs(
             if is_ours and not path.is_file():
                 outcome = _take_over(study, cell)
                 if outcome is None:
-                    _train_and_score(study, cell, show_progress)
-                    outcome = "trained"
+                    outcome = _try_to_train(study, cell, show_progress)
         study.collect()
         yield cell, outcome
+
+
+def check_outcomes(outcomes: Mapping[str, str]) -> None:
+    """Raises InputError if a run diverged.
+
+    Args:
+        outcomes: Name of a run to what became of it, from `iter_runs`.
+    """
+    diverged = [k for k, v in outcomes.items() if v.startswith(DIVERGED)]
+    if diverged:
+        raise InputError(
+            f"grid: every run must keep its loss finite. Received: "
+            f"{', '.join(diverged)} diverged"
+        )
+
+
+def _try_to_train(study: Study, cell: Cell, show_progress: bool) -> str:
+    """Trains a run; one that diverges does not keep others from theirs."""
+    try:
+        _train_and_score(study, cell, show_progress)
+    except DivergenceError as error:
+        return f"{DIVERGED}: {error}"
+    return "trained"
 
 
 def _take_over(study: Study, cell: Cell) -> str | None:
@@ -247,8 +273,14 @@ def _is_run(study: Study, cell: Cell, path: pathlib.Path) -> bool:
 
 
 def _train_and_score(study: Study, cell: Cell, show_progress: bool) -> None:
+    config = study.grid.config(cell)
+    begun = study.workdir(cell) / CONFIG_FILE
+    if begun.is_file():  # On the same terms: no other budget half way.
+        check_run(
+            begun, read_json(begun), resolve(config, study.specs), study.specs
+        )
     trainer = Trainer(
-        study.grid.config(cell),
+        config,
         study.specs,
         study.image_root,
         study.workdir(cell),

@@ -9,16 +9,21 @@ it can be resumed and shared by processes.
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from isl.ablation.claims import claim
 from isl.errors import DivergenceError, InputError
 from isl.network.networks import NETWORKS
 from isl.specs import DatasetSpec
+from isl.training.checkpoint import check_run
 from isl.training.config import TrainConfig
+from isl.training.data import resolve
 from isl.training.presets import configure
 from isl.training.trainer import Trainer
 from isl.training.validation import Validation
@@ -87,7 +92,7 @@ def propose(trial: "optuna.Trial") -> dict[str, Any]:
 def as_changes(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns proposed settings with those that they need to go together."""
     changes = dict(values)
-    if changes["averaging"]:
+    if changes.get("averaging"):
         # Averaged weights need statistics of their own (TrainConfig.check).
         changes.update(recalibration_batches=8)
     return changes
@@ -107,24 +112,45 @@ def open_study(search: Search) -> "optuna.Study":
     """Opens the study of a folder, or begins one.
 
     Raises:
-        InputError: If Optuna is not installed.
+        InputError: If Optuna is not installed, or the folder holds a study
+            of other settings or data.
     """
     optuna = _import_optuna()
     search.output_dir.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(
         str(search.output_dir / STUDY_FILE)
     )
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name="isl",
         direction="maximize",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=search.seed),
         pruner=optuna.pruners.MedianPruner(
             n_startup_trials=NUM_STARTUP_TRIALS,
             n_warmup_steps=NUM_WARMUP_EPOCHS,
         ),
     )
+    config = resolve(search.config({}), search.specs)
+    with claim(search.output_dir / STUDY_LOCK, wait=True):
+        run = study.user_attrs.get("run")
+        if run is None:
+            specs = [spec.to_dict() for spec in search.specs]
+            run = {"config": config.to_dict(), "specs": specs}
+            study.set_user_attr("run", run)
+    path = search.output_dir / STUDY_FILE
+    check_run(path, json.loads(json.dumps(run)), config, search.specs)
+    return study
+
+
+def _sampler(search: Search, number: int) -> "optuna.samplers.BaseSampler":
+    """Returns what proposes a trial: its own random numbers for each one.
+
+    A sampler of the study would begin anew in each process that opens it, and
+    all of them would propose the same.
+    """
+    seeds = np.random.SeedSequence((search.seed, number))
+    seed = int(seeds.generate_state(1)[0])
+    return _import_optuna().samplers.TPESampler(seed=seed)
 
 
 def _import_optuna():
@@ -168,6 +194,7 @@ def iter_trials(
             with claim(study_lock, wait=True):
                 if _num_taken(study) >= num_trials:
                     return
+                study.sampler = _sampler(search, len(study.trials))
                 trial = study.ask()
                 stack.enter_context(claim(_lock_file(search, trial.number)))
             yield _do(search, study, trial, show_progress)

@@ -31,22 +31,30 @@ class Turns:
     bytes_per_second: np.ndarray
 
 
-def take_turns(work: Sequence[Callable[[], Any]], repeats: int) -> list[Turns]:
+def take_turns(
+    work: Sequence[Callable[[], Any]],
+    repeats: int,
+    prepare: Sequence[Callable[[], Any] | None] | None = None,
+) -> list[Turns]:
     """Times pieces of work, one after the other in each turn.
 
     Args:
         work: What to do; each has to wait for its result, and has been done
             before, to compile.
         repeats: Turns.
+        prepare: What each piece needs done before it and not timed.
 
     Returns:
         What was measured of each.
     """
+    prepare = prepare or [None] * len(work)
     limits = [matrix_product(), large_addition()]
     measured = np.empty((len(work), 3, repeats))
     for turn in range(repeats):
-        for values, one in zip(measured, work, strict=True):
+        for values, one, before in zip(measured, work, prepare, strict=True):
             rates = [limit() for limit in limits]
+            if before is not None:
+                before()
             values[:, turn] = [seconds(one), *rates]
     return [Turns(*values) for values in measured]
 
@@ -142,4 +150,5 @@ def device() -> tuple[str, int | None]:
                 torch.cuda.get_device_name(),
                 torch.cuda.max_memory_allocated(),
             )
+        return "cpu", None  # Keras lists no devices of PyTorch.
     return keras.distribution.list_devices()[0], None

@@ -47,7 +47,11 @@ def measure_workloads(
             workload.run()
     # Before what sets the limits adds to it.
     memory = peak_resident_bytes(), measure.device()
-    turns = measure.take_turns([one.run for one in workloads], repeats)
+    turns = measure.take_turns(
+        [one.run for one in workloads],
+        repeats,
+        [one.prepare for one in workloads],
+    )
     first = workloads[0].pixels / turns[0].seconds
     return [
         {

@@ -1,6 +1,7 @@
 """What is measured: prediction, training steps and the drawing of patches."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,7 @@ class Workload:
         parameters: What it is, JSON-serialisable.
         moved_bytes: What its convolutions read and write at least
             (`isl.network.cost.convolution_values`); None where not counted.
+        prepare: Is done before each time, and not timed.
     """
 
     run: Callable[[], Any]
@@ -48,6 +50,7 @@ class Workload:
     multiply_adds: int | None
     parameters: dict[str, Any]
     moved_bytes: int | None = None
+    prepare: Callable[[], Any] | None = None
 
 
 def _random_input(
@@ -256,11 +259,11 @@ def input_workload(
     def draw() -> Batch:
         if not cold:
             return sampler.batch(0, next(steps), config.batch_size)
-        measure.evict(image_root)
         return open_sampler().batch(0, next(steps), config.batch_size)
 
     return Workload(
         run=draw,
+        prepare=functools.partial(measure.evict, image_root) if cold else None,
         pixels=config.batch_size * config.output_size**2,
         multiply_adds=None,
         parameters={

@@ -5,9 +5,11 @@ How they are counted is ours, as biologists marked them by eye there.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from scipy import optimize, sparse
+from scipy.sparse import csgraph
 
 # Two regions belong together if they share this much of the smaller one.
 _MIN_SHARED = 0.5
@@ -93,10 +95,39 @@ def match(found: Overlaps, min_iou: float = 0.5) -> list[tuple[int, int]]:
     one, other = found.shared.row[kept], found.shared.col[kept]
     if min_iou > 0.5:  # Then no cell can have two.
         return sorted(zip(one.tolist(), other.tolist(), strict=True))
+    pairs = []
+    for group in _groups(one, other, found.shared.shape):
+        pairs += _assign(one[group], other[group], iou[kept][group])
+    return sorted(pairs)
+
+
+def _groups(
+    one: np.ndarray, other: np.ndarray, shape: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Yields the places of pairs that compete with each other.
+
+    Cells that touch are few, so a table of each group is small; one of all
+    cells would grow with the square of their number.
+    """
+    if not one.size:
+        return
+    graph = sparse.coo_array(
+        (np.ones(one.size), (one, shape[0] + other)),
+        shape=(sum(shape), sum(shape)),
+    )
+    _, group = csgraph.connected_components(graph, directed=False)
+    order = np.argsort(group[one], kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(group[one][order])) + 1)
+
+
+def _assign(
+    one: np.ndarray, other: np.ndarray, iou: np.ndarray
+) -> list[tuple[int, int]]:
+    """Matches cells so that the sum of their IoU is the largest."""
     true, true_place = np.unique(one, return_inverse=True)
     predicted, predicted_place = np.unique(other, return_inverse=True)
     scores = np.zeros((true.size, predicted.size))
-    scores[true_place, predicted_place] = iou[kept]
+    scores[true_place, predicted_place] = iou
     rows, columns = optimize.linear_sum_assignment(scores, maximize=True)
     return [
         (int(true[row]), int(predicted[column]))

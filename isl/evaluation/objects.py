@@ -68,6 +68,17 @@ def add_objects(
     )
 
 
+def check_pixel_size(well: Well, spec: DatasetSpec) -> None:
+    """Makes sure that what a data set asks to find in a well can be found.
+
+    Raises:
+        InputError: If the pixel size must be known and is not.
+    """
+    evaluation = spec.evaluation
+    if evaluation and (evaluation.nuclei or evaluation.neurites):
+        _pixel_size_um(well, evaluation)
+
+
 def load_segmenter(name: str) -> Segmenter:
     """Imports a segmenter.
 

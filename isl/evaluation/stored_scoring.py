@@ -33,6 +33,9 @@ _SUFFIXES = (".ome.tif", ".ome.zarr", ".zarr")
 _PLATE = "plate.zarr"
 _DEVIATION = "standard_deviation"
 
+# How far an intensity may lie outside 0 to 1.
+_ROUNDING = 1e-6
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredPrediction:
@@ -56,11 +59,12 @@ class StoredPrediction:
         """Reads a region of the well, float32 intensities, [row, column].
 
         Raises:
-            InputError: If the file cannot be decoded or holds the channel
-                twice.
+            InputError: If the file cannot be decoded, holds the channel
+                twice, or values that are no intensities.
         """
-        (plane,) = self.image.channel(f"{label}:{statistic}")
-        return plane.read(
+        name = f"{label}:{statistic}"
+        (plane,) = self.image.channel(name)
+        values = plane.read(
             *(
                 slice(span.start - first, span.stop - first)
                 for span, first in zip(
@@ -68,23 +72,46 @@ class StoredPrediction:
                 )
             )
         )
+        low, high = float(values.min()), float(values.max())
+        # Written so that values that are not numbers are refused too.
+        if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:
+            raise InputError(
+                f"{plane.path}: {name} must lie between 0 and 1. Received: "
+                f"{low:g} to {high:g}"
+            )
+        return values
 
 
-def prediction_path(path: str | os.PathLike, well: str) -> pathlib.Path:
-    """Returns the prediction of a well.
+def prediction_paths(
+    path: str | os.PathLike, wells: Sequence[str]
+) -> dict[str, pathlib.Path]:
+    """Returns the predictions of wells.
 
     Args:
-        path: A prediction, an OME-Zarr plate of them, or a folder that holds
-            one for each well, or such a plate, as `predict_plate.py` writes.
-        well: Name of the well.
+        path: An OME-Zarr plate of predictions, or a folder that holds one for
+            each well, or such a plate, as `predict_plate.py` writes. For one
+            well also the prediction itself.
+        wells: Names of the wells.
 
     Raises:
-        InputError: If there is none of this well, or more than one.
+        InputError: If there is none of a well, or more than one.
     """
     path = pathlib.Path(path)
     plates = [plate for plate in (path, path / _PLATE) if is_plate(plate)]
-    if not plates and (not path.is_dir() or is_zarr(path)):
-        return path
+    if plates or (path.is_dir() and not is_zarr(path)):
+        return {well: _prediction_path(path, plates, well) for well in wells}
+    if len(set(wells)) > 1:
+        raise InputError(
+            f"{path}: one prediction cannot be that of {len(set(wells))} "
+            f"wells; predictions must be a folder that holds one for each. "
+            f"Received: {', '.join(wells)}"
+        )
+    return dict.fromkeys(wells, path)
+
+
+def _prediction_path(
+    path: pathlib.Path, plates: Sequence[pathlib.Path], well: str
+) -> pathlib.Path:
     found = [
         plate / field
         for plate in plates

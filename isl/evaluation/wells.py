@@ -17,6 +17,7 @@ from isl.evaluation.neurites import NeuriteComparison
 from isl.evaluation.scoring import LabelScores
 from isl.evaluation.tables import POOLED, MetricRow
 from isl.evaluation.tile_scores import (
+    TILE_SIZE,
     TileScores,
     bootstrap_intervals,
     number,
@@ -186,7 +187,13 @@ def _cell_rows(
         for one in found
         for pair in count_pairs(
             one.cells[label],
-            [(tile.rows, tile.columns) for tile in one.tiles.get(label, ())],
+            # Smaller ones at the edge have fewer cells, true and predicted,
+            # wherever those lie.
+            [
+                (tile.rows, tile.columns)
+                for tile in one.tiles.get(label, ())
+                if tile.sums.count == TILE_SIZE**2
+            ],
         )
     ]
     metrics = {**cells.metrics(), "cell_count_pearson": pearson(counts)}

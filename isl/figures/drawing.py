@@ -7,7 +7,7 @@ needs no display.
 import io
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import matplotlib.axes
@@ -36,6 +36,20 @@ COLOURS = (
     "#56B4E9",
     "#000000",
 )
+
+
+def well_names(wells: Sequence[tuple[str, str]]) -> list[str]:
+    """Names wells in the names of files.
+
+    Args:
+        wells: Condition and name of each.
+
+    Returns:
+        Their names; with the condition before them where there are several.
+    """
+    if len({condition for condition, _ in wells}) == 1:
+        return [name for _, name in wells]
+    return [f"{condition}_{name}" for condition, name in wells]
 
 
 def new_figure(width: float, height: float) -> Figure:

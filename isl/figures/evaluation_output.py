@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from isl.evaluation.details import metric_details
 from isl.evaluation.output import write_tables
 from isl.evaluation.wells import WellScores, metric_rows
-from isl.figures.drawing import save_figure
+from isl.figures.drawing import save_figure, well_names
 from isl.figures.report import write_report
 from isl.figures.report_pictures import (
     MAX_PICTURED_WELLS,
@@ -41,12 +41,15 @@ def write_evaluation(
     output_dir = pathlib.Path(output_dir)
     all_scores = [scores for _, scores in scored]
     rows = metric_rows(all_scores)
-    paths = []
-    for well, scores in scored[:MAX_PICTURED_WELLS]:
-        for label in scores.labels:
-            paths.append(output_dir / f"{scores.well}_{label}.png")
-            save_figure(well_figure(well, scores, label), paths[-1])
+    # Before the pictures, which need room and can do without.
     write_tables(output_dir, all_scores, rows, run)
+    names = well_names([(one.condition, one.well) for one in all_scores])
+    paths = []
+    named = list(zip(scored, names, strict=True))
+    for (well, scores), name in named[:MAX_PICTURED_WELLS]:
+        for label in scores.labels:
+            paths.append(output_dir / f"{name}_{label}.png")
+            save_figure(well_figure(well, scores, label), paths[-1])
     warnings = [*notes, *find_warnings(all_scores, rows)]
     if len(scored) > MAX_PICTURED_WELLS:
         warnings.append(

@@ -51,10 +51,11 @@ def model_figures(
             cannot be decoded.
     """
     model, description = load_model(model_folder)
+    names = drawing.well_names([(p[0].condition, p[1].name) for p in places])
     if kind == RESULT:
-        return dict(_results(model, description, places, labels))
+        return dict(_results(model, description, places, names, labels))
     figures = {}
-    for spec, well, region in places:
+    for (spec, well, region), name in zip(places, names, strict=True):
         images = predict_region(
             model,
             description,
@@ -62,7 +63,7 @@ def model_figures(
             central_region(region, well.shape, size),
             labels or spec.labels,
         )
-        figures |= dict(_OF_REGION[kind](images))
+        figures |= dict(_OF_REGION[kind](images, name))
     return figures
 
 
@@ -90,10 +91,10 @@ def find_places(
     ]
 
 
-def _stacks(images: RegionImages) -> Named:
+def _stacks(images: RegionImages, name: str) -> Named:
     well = images.well
     yield (
-        f"stack_{well.name}",
+        f"stack_{name}",
         stack_figure(
             images.planes,
             images.truth,
@@ -105,16 +106,16 @@ def _stacks(images: RegionImages) -> Named:
     )
 
 
-def _error_panels(images: RegionImages) -> Named:
+def _error_panels(images: RegionImages, name: str) -> Named:
     for label in images.truth:
-        name = f"error_panel_{images.well.name}_{label}"
-        yield name, drawing.pixel_figure(images.error_panel(label))
+        figure = drawing.pixel_figure(images.error_panel(label))
+        yield f"error_panel_{name}_{label}", figure
 
 
-def _uncertainties(images: RegionImages) -> Named:
+def _uncertainties(images: RegionImages, name: str) -> Named:
     for label, statistics in images.statistics.items():
         yield (
-            f"uncertainty_{images.well.name}_{label}",
+            f"uncertainty_{name}_{label}",
             uncertainty_figure(
                 label=label,
                 truth=images.truth[label],
@@ -139,18 +140,19 @@ def _results(
     model: keras.Model,
     description: ModelDescription,
     places: Sequence[Place],
+    names: Sequence[str],
     labels: Sequence[str] | None,
 ) -> Named:
-    for spec, well, region in places:
+    for (spec, well, region), name in zip(places, names, strict=True):
         scorer = build_model_scorer(model, description, labels or spec.labels)
         scores = score_model(scorer, spec.condition, well, region)
         scores = add_objects(scores, well, spec)
         for label in scores.labels:
             figure = well_figure(well, scores, label)
-            yield f"result_{scores.well}_{label}", figure
+            yield f"result_{name}_{label}", figure
 
 
-_OF_REGION: dict[str, Callable[[RegionImages], Named]] = {
+_OF_REGION: dict[str, Callable[[RegionImages, str], Named]] = {
     "stack": _stacks,
     "error_panel": _error_panels,
     "uncertainty": _uncertainties,

@@ -7,6 +7,7 @@ import matplotlib.axes
 import numpy as np
 from matplotlib.figure import Figure
 
+from isl.errors import InputError
 from isl.evaluation.details import distribution_details
 from isl.evaluation.distributions import DistributionScores
 from isl.figures import drawing
@@ -28,8 +29,11 @@ def reliability_figures(
 
     Returns:
         Name of the file, without suffix, to figure.
+
+    Raises:
+        InputError: If no distribution was predicted.
     """
-    return {
+    figures = {
         f"reliability_{condition}_{label}": reliability_figure(
             values["reliability"], values["pit"], f"{condition}, {label}"
         )
@@ -37,6 +41,12 @@ def reliability_figures(
         for label, values in labels.items()
         if "pit" in values
     }
+    if not figures:
+        raise InputError(
+            "evaluation must be one of a model that predicts distributions. "
+            "Received: one without any"
+        )
+    return figures
 
 
 def reliability_figure(

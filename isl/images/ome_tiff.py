@@ -168,17 +168,23 @@ def _check_last_page(path: str, tiff: tifffile.TiffFile) -> None:
 
 def _check_axes(path: str, series: tifffile.TiffPageSeries) -> dict[str, int]:
     # Leading axes and their lengths, in order; pages without axes are z.
-    axes = dict(zip(series.axes, series.shape, strict=True))
-    leading = {k: size for k, size in axes.items() if k not in "YX"}
-    if "Z" not in leading:
-        leading = {"Z" if k in "IQ" else k: size for k, size in leading.items()}
-    leading = {k: size for k, size in leading.items() if k in "ZC" or size > 1}
-    if not series.axes.endswith("YX") or not set(leading) <= {"Z", "C"}:
+    letters = series.axes
+    if "Z" not in letters:
+        letters = letters.replace("I", "Z").replace("Q", "Z")
+    leading = [
+        (letter, size)
+        for letter, size in zip(letters[:-2], series.shape[:-2], strict=True)
+        if letter in "ZC" or size > 1
+    ]
+    names = [letter for letter, _ in leading]
+    # A letter twice: two axes that nothing tells apart.
+    is_known = set(names) <= {"Z", "C"} and len(set(names)) == len(names)
+    if not letters.endswith("YX") or not is_known:
         raise InputError(
             f"{path}: TIFF axes must be Z and C, then Y and X, all grey. "
             f"Received: axes {series.axes} of lengths {series.shape}."
         )
-    return leading
+    return dict(leading)
 
 
 def _open_planes(

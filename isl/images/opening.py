@@ -168,6 +168,9 @@ def _build_well(found: Found, path: str, spec: DatasetSpec | None) -> Well:
     pixel_size_um = found.pixel_size_um
     if spec is not None and spec.pixel_size_um is not None:
         pixel_size_um = spec.pixel_size_um
+    z_spacing_um = found.z_spacing_um
+    if spec is not None and spec.z_spacing_um is not None:
+        z_spacing_um = spec.z_spacing_um
     return Well(
         name=found.name,
         condition=spec.condition if spec else None,
@@ -175,7 +178,7 @@ def _build_well(found: Found, path: str, spec: DatasetSpec | None) -> Well:
         planes=found.planes,
         labels=labels,
         pixel_size_um=pixel_size_um,
-        z_spacing_um=found.z_spacing_um,
+        z_spacing_um=z_spacing_um,
     )
 
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import functools
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from isl.images import (
     Well,
     ZarrDescription,
     check_tiff_suffix,
+    is_plate,
+    is_zarr,
     streamed_ome_tiff,
     streamed_ome_zarr,
 )
@@ -54,6 +57,30 @@ def check_output_suffix(path: str | os.PathLike) -> None:
             f"{path}: output must end in .ome.tif, .ome.tiff, .tif, .tiff or "
             f".zarr"
         ) from error
+
+
+def check_output(path: str | os.PathLike, source: str | os.PathLike) -> None:
+    """Checks that a prediction replaces nothing but a prediction.
+
+    Args:
+        path: The output.
+        source: The input.
+
+    Raises:
+        InputError: If the output has a wrong suffix, is the input or holds
+            it, or is a folder that is no image.
+    """
+    check_output_suffix(path)
+    path = pathlib.Path(path)
+    if pathlib.Path(source).resolve().is_relative_to(path.resolve()):
+        raise InputError(
+            f"{path}: output must not replace the input. Received: {source}"
+        )
+    if path.is_dir() and (is_plate(path) or not is_zarr(path)):
+        raise InputError(
+            f"{path}: output must be a new image, or one to replace. "
+            f"Received: a folder that is no OME-Zarr image"
+        )
 
 
 def file_sink(path: str | os.PathLike) -> OpenSink:

@@ -154,14 +154,16 @@ def list_spec_inputs(
             name of a file.
     """
     unlabelled = dataclasses.replace(spec, labels=())
+    # A well may be in several splits; other wells of its name stay, so that
+    # they are refused.
     found = {
-        well.name: well
+        (well.name, well.path, well.planes): well
         for split in list_splits(spec)
         for well in find_wells(unlabelled, image_root, split)
     }
     return _sorted(
         WellInput(
-            name=name,
+            name=well.name,
             path=str(pathlib.Path(image_root, well.path)),
             open=functools.partial(
                 open_well,
@@ -170,7 +172,7 @@ def list_spec_inputs(
                 image_root,
             ),
         )
-        for name, well in found.items()
+        for well in found.values()
     )
 
 

@@ -204,4 +204,5 @@ def _illumination(
 def _read(path: pathlib.Path) -> np.ndarray:
     plane = open_plane(path)
     image = plane.read(*(slice(0, size) for size in plane.shape))
-    return image.astype(np.float32)
+    # Tiles are corrected in units of the camera too.
+    return image.astype(np.float32) / plane.gain

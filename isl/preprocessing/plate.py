@@ -106,7 +106,7 @@ def _prepare_well(
     images: RawImages,
     common: WellStatistics | None,
 ) -> None:
-    """Writes a well and its record."""
+    """Writes the record of a well, and the well."""
     name, step = images.mosaics.tiles.well.name, preparation.normalize
     with scratch_images(preparation.output_dir, images.shape) as scratch:
         statistics = common
@@ -120,9 +120,10 @@ def _prepare_well(
             "found": images.to_dict(),
             "statistics": statistics and statistics.to_dict(),
         }
+        # Before the well: a well that is there is not prepared again.
+        write_json(preparation.record_path(name), record)
         prepared = _scaled(preparation, images, scratch, statistics, record)
         preparation.writer.write(name, prepared)
-    write_json(preparation.record_path(name), record)
 
 
 def _scaled(

@@ -11,9 +11,14 @@ from typing import Any
 from isl.errors import InputError
 from isl.files import read_json
 from isl.images import RawWell, find_raw_wells
-from isl.preprocessing.corrections import TileSteps, learn_tile_steps
+from isl.preprocessing.corrections import (
+    TileSteps,
+    applies_to,
+    learn_tile_steps,
+)
 from isl.preprocessing.output import WellWriter
 from isl.preprocessing.raw_images import RawImages, lay_out
+from isl.preprocessing.scaling import SHARED_SCOPES
 from isl.preprocessing.stated_sizes import settle_sizes
 from isl.preprocessing.step_list import parse_steps
 from isl.preprocessing.steps import (
@@ -129,11 +134,14 @@ class Preparation:
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on, as JSON."""
-        return {
+        settings = {
             "spec": self.spec.to_dict(),
             "steps": [step.to_dict() for step in self.steps],
-            "image_root": str(self.image_root),
+            "image_root": str(self.image_root.resolve()),
         }
+        if any(_learns_from_all(step, self.spec) for step in self.steps):
+            settings["wells"] = [well.name for well in self.wells]
+        return settings
 
 
 def open_preparation(
@@ -188,6 +196,17 @@ def _check_settings(preparation: Preparation) -> None:
                 f"{path}: output_dir holds wells with another {name}; choose "
                 f"a new folder or the same settings. Received: {value}"
             )
+
+
+def _learns_from_all(step: Step, spec: DatasetSpec) -> bool:
+    """Whether what a step does to a well depends on the other wells."""
+    if isinstance(step, NormalizeStep):
+        return step.scope in SHARED_SCOPES
+    known = getattr(step, "flat_fields", None) or {}
+    return isinstance(step, IlluminationStep | DustStep) and any(
+        applies_to(step, channel, spec.modality) and channel not in known
+        for channel in (spec.modality, *spec.labels)
+    )
 
 
 def _split_steps(

@@ -152,6 +152,8 @@ def write_dataset(
         raise InputError(f"seed: must not be negative. Received: {seed}")
     spec = simulated_spec(num_wells, size, num_z, modality)
     spec = _without_labels(spec, missing_labels or {})
+    for well_spec in spec.wells:
+        _check_is_ours(pathlib.Path(output_dir) / well_spec.path)
     progress = tqdm.tqdm(
         spec.wells, "simulate", unit="well", disable=not show_progress
     )
@@ -164,6 +166,16 @@ def write_dataset(
         write_well(folder, well_spec.name, well)
     files.write_json(pathlib.Path(output_dir) / "spec.json", spec.to_dict())
     return spec
+
+
+def _check_is_ours(folder: pathlib.Path) -> None:
+    """Raises InputError for a folder that `write_well` did not write."""
+    if folder.exists() and not (folder / TRUTH_FILE).is_file():
+        raise InputError(
+            f"{folder}: output_dir must not hold wells that were not "
+            f"simulated; choose another. Received: a folder without "
+            f"{TRUTH_FILE}"
+        )
 
 
 def _without_labels(

@@ -256,7 +256,7 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
             _parse_step(step) for step in item.get("preprocessing").items()
         ),
         normalization={
-            key.one_of(labels): dict(value.value)
+            key.one_of(labels): _parse_normalization(value)
             for key, value in item.get("normalization").pairs()
         },
         evaluation=item.get("evaluation").optional(
@@ -266,6 +266,20 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         licence=item.get("licence").optional(checks.Item.text),
         citation=item.get("citation").optional(checks.Item.text),
     )
+
+
+def _parse_normalization(item: checks.Item) -> dict[str, Any]:
+    """What inverts the normalisation of a label, as prepare.py writes it."""
+    keys = ("statistics", "target", "scope")
+    item.check_keys(required=keys, allowed=keys)
+    item.get("scope").text()
+    for name, numbers in (
+        ("statistics", ("count", "mean", "std")),
+        ("target", ("mean", "std")),
+    ):
+        item.get(name).check_keys(required=numbers, allowed=numbers)
+        item.get(name).get("std").positive_number()
+    return dict(item.value)
 
 
 def _parse_well(

@@ -18,8 +18,19 @@ from isl.training.augmentation import IntensityChanges
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
+_AT_LEAST_ONE = (
+    "batch_size",
+    "num_steps",
+    "steps_per_epoch",
+    "accumulation_steps",
+    "label_stride",
+    "num_validation_crops",
+)
+_POSITIVE = ("learning_rate", "body_learning_rate", "max_minutes", "num_z")
 _NOT_NEGATIVE = (
     "recalibration_batches",
+    "warmup_steps",
+    "seed",
     "contrast",
     "brightness",
     "blur",
@@ -84,8 +95,9 @@ class TrainConfig:
         validation_split: Split of the validation crops; a data set without
             it is validated on `train_split`.
         seed: Of weights, crops and augmentation.
-        max_minutes: The run ends after these minutes of training, whatever
-            `num_steps`; the schedule then follows the clock. None: no limit.
+        max_minutes: The run ends after these minutes of training, or after
+            `num_steps` if that is sooner; the schedule follows whichever is
+            nearer. None: no limit.
         keep_best: Whether the run saves the network of the epoch that did best
             on the validation patches (`isl.training.selection`), instead of
             the last; `train_split` must not contain `validation_split`.
@@ -175,22 +187,21 @@ class TrainConfig:
                     f"{name} must be one of {', '.join(choices)}. "
                     f"Received: {getattr(self, name)}"
                 )
-        for name in (
-            "batch_size",
-            "num_steps",
-            "steps_per_epoch",
-            "accumulation_steps",
-            "label_stride",
-        ):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise InputError(
                     f"{name} must be at least 1. Received: "
                     f"{getattr(self, name)}"
                 )
-        for name in ("frozen_norm_share", "averaging"):
-            if not 0 <= getattr(self, name) <= 1:
+        if not 0 <= self.frozen_norm_share <= 1:
+            raise InputError(
+                f"frozen_norm_share must lie between 0 and 1. Received: "
+                f"{self.frozen_norm_share}"
+            )
+        for name in ("momentum", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
                 raise InputError(
-                    f"{name} must lie between 0 and 1. Received: "
+                    f"{name} must be at least 0 and below 1. Received: "
                     f"{getattr(self, name)}"
                 )
         if self.output_size % self.label_stride:
@@ -204,7 +215,7 @@ class TrainConfig:
                 f"{self.train_share}"
             )
         for name in _NOT_NEGATIVE:
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(
                     f"{name} must not be negative. Received: "
                     f"{getattr(self, name)}"
@@ -215,10 +226,16 @@ class TrainConfig:
                 "averaged weights have no moving statistics of their own. "
                 "Received: 0"
             )
-        for name in ("learning_rate", "body_learning_rate"):
+        for name in _POSITIVE:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be positive. Received: {value}")
+        labels = self.labels
+        if labels is not None and not 0 < len(set(labels)) == len(labels):
+            raise InputError(
+                f"labels must be at least one, each once. Received: "
+                f"{','.join(labels) or 'none'}"
+            )
         self._check_heads()
         self._check_transfer()
         self._check_memory()

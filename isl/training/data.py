@@ -21,6 +21,14 @@ def resolve(config: TrainConfig, specs: Sequence[DatasetSpec]) -> TrainConfig:
         InputError: If the configuration cannot be used with the data sets.
     """
     config.check()
+    splits = {split for spec in specs for split in list_splits(spec)}
+    default = TrainConfig.validation_split
+    if config.validation_split not in splits | {default}:
+        raise InputError(
+            f"validation_split must be a split of the data specs "
+            f"({', '.join(sorted(splits))}). Received: "
+            f"{config.validation_split}"
+        )
     known = list(dict.fromkeys(n for spec in specs for n in spec.labels))
     labels = tuple(known) if config.labels is None else config.labels
     for label in labels:
@@ -151,10 +159,21 @@ def open_training_sampler(
         image_root: Folder that the paths of the specs are relative to.
 
     Raises:
-        InputError: If a well cannot be opened or is smaller than a patch.
+        InputError: If a well cannot be opened or is smaller than a patch, or
+            no well has a label.
     """
     splits = [config.train_split] * len(specs)
-    return _open_sampler(config, specs, image_root, splits, augment=True)
+    sampler = _open_sampler(config, specs, image_root, splits, augment=True)
+    wells = [source.well for source in sampler.sources]
+    known = {label for well in wells for label in well.labels}
+    for label in config.labels:
+        if label not in known:
+            raise InputError(
+                f"labels must be in at least one well of the split "
+                f"{config.train_split} ({', '.join(sorted(known))}). "
+                f"Received: {label}"
+            )
+    return sampler
 
 
 def open_validation_sampler(

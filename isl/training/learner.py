@@ -76,7 +76,7 @@ class Learner:
         learning_rate: float,
         is_frozen: bool = False,
         after_step: Callable[[], Any] | None = None,
-    ) -> dict[str, float]:
+    ) -> dict[str, float | None]:
         """Does a step with each batch.
 
         Args:
@@ -88,19 +88,32 @@ class Learner:
             after_step: Called after each.
 
         Returns:
-            Mean losses, as Keras names them.
+            Mean of `loss`, and of `HEAD_loss` over the steps that had the
+            label; None if none had.
         """
         trained = self._frozen if is_frozen else self.trained
         with self._distribution.scope():
             trained.optimizer.learning_rate = learning_rate
-        losses = []
+        losses, of_heads = [], {}
         for batch in batches:
-            losses += self._step(trained, batch)
+            parts = self._step(trained, batch)
+            loss = float(np.mean([part["loss"] for part in parts]))
+            losses.append(loss)
+            for head, weights in batch[2].items():
+                # Keras does not name the loss of an only head.
+                name = f"{head}_loss"
+                values = [part.get(name, part["loss"]) for part in parts]
+                of_head = of_heads.setdefault(name, [])
+                if np.any(weights):
+                    of_head.append(float(np.mean(values)))
             if after_step is not None:
                 after_step()
         return {
-            name: float(np.mean([one[name] for one in losses]))
-            for name in losses[0]
+            "loss": float(np.mean(losses)),
+            **{
+                name: float(np.mean(values)) if values else None
+                for name, values in of_heads.items()
+            },
         }
 
     def _step(

@@ -191,7 +191,7 @@ class RunRecord:
     def write_epoch(
         self,
         state: Mapping[str, float],
-        losses: Mapping[str, float],
+        losses: Mapping[str, float | None],
         validation: Validation,
         kernels: Mapping[str, np.ndarray],
     ) -> None:
@@ -199,14 +199,13 @@ class RunRecord:
 
         Args:
             state: Values of `RUN_COLUMNS`.
-            losses: Mean losses of the epoch, as Keras names them.
+            losses: Mean losses of the epoch, from `Learner.learn`.
             validation: Scores of the validation patches.
             kernels: Part of the network to its weights, [weight].
         """
         row = {**state, "loss": losses["loss"]}
         for head in self._heads:
-            # Keras does not name the only output of a model in its losses.
-            row[f"{head}_loss"] = losses.get(f"{head}_loss", losses["loss"])
+            row[f"{head}_loss"] = losses[f"{head}_loss"]
         scalars = {f"run/{name}": state[name] for name in RUN_COLUMNS[2:]}
         for name in ("loss", *(f"{head}_loss" for head in self._heads)):
             scalars[f"train/{name}"] = row[name]

@@ -159,10 +159,16 @@ class Trainer:
     def describe(self) -> list[str]:
         """Says what was decided without being asked for, a line each.
 
-        What was taken over from another network, and which planes feed the
-        network where a well has another number of them.
+        What was taken over from another network, whether it is validated on
+        what it is trained on, and which planes feed it where a well has
+        another number of them.
         """
         lines = [] if self.transfer is None else self.transfer.lines()
+        if self._overlap is not None:
+            lines.append(
+                f"validation: well {self._overlap} is trained on where it is "
+                f"validated; its scores are no better than those of training"
+            )
         if self.config.fit_temperature and self._overlap is not None:
             lines.append(
                 f"fit_temperature: well {self._overlap} is trained on where "
@@ -285,7 +291,7 @@ class Trainer:
         self,
         record: RunRecord,
         state: dict[str, float],
-        losses: dict[str, float],
+        losses: dict[str, float | None],
         validation: Validation,
     ) -> None:
         # A row without its checkpoint is dropped on resuming; a checkpoint
