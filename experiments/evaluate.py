@@ -81,13 +81,15 @@ def _scores():
         for part in parts:
             if part.spec is not spec:
                 continue
-            where = spec.condition, part.well
+            # Pictures read a little of the well again; all of it would stay.
+            well = part.well.copied()
+            where = spec.condition, well
             if scorer:
                 scores = score_model(scorer, *where, part.region, True)
             else:
                 path = paths[part.well.name]
                 scores = score_prediction(path, *where, labels, part.region)
-            yield part.well, add_objects(scores, part.well, spec, segmenter)
+            yield part.well, add_objects(scores, well, spec, segmenter)
 
 
 def main() -> None:

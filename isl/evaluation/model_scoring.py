@@ -1,6 +1,5 @@
 """Scores all labels of a well by a network."""
 
-import copy
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -113,12 +112,9 @@ def score_model(
         description.num_z, well, alignment=description.z_alignment
     )
     presence = plane_presence(planes)[np.newaxis]
-    # What planes keep of their files is needed no longer than here.
-    stacks = dataclasses.replace(
-        well, planes=tuple(map(copy.copy, well.planes))
-    )
+    # Their files are needed no longer than here.
     for tile, stack in tqdm.tqdm(
-        iter_tile_planes(stacks, tiling, planes),
+        iter_tile_planes(well.copied(), tiling, planes),
         f"evaluate {well.name}",
         total=len(tiling.tiles),
         unit="tile",

@@ -22,6 +22,7 @@ from isl.images import (
     open_plate,
 )
 from isl.network.intensity_bins import NUM_BINS
+from isl.preprocessing.output import PLATE
 from isl.specs import Region
 
 # Rows of a stored prediction that are read at once.
@@ -30,7 +31,6 @@ _BAND_ROWS = 512
 # Percent of central intervals to the quantiles at their ends.
 _INTERVALS = {50: ("q25", "q75"), 90: ("q05", "q95")}
 _SUFFIXES = (".ome.tif", ".ome.zarr", ".zarr")
-_PLATE = "plate.zarr"
 _DEVIATION = "standard_deviation"
 
 # How far an intensity may lie outside 0 to 1.
@@ -97,7 +97,7 @@ def prediction_paths(
         InputError: If there is none of a well, or more than one.
     """
     path = pathlib.Path(path)
-    plates = [plate for plate in (path, path / _PLATE) if is_plate(plate)]
+    plates = [plate for plate in (path, path / PLATE) if is_plate(plate)]
     if plates or (path.is_dir() and not is_zarr(path)):
         return {well: _prediction_path(path, plates, well) for well in wells}
     if len(set(wells)) > 1:

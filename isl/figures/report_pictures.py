@@ -15,6 +15,7 @@ from isl.figures.cell_figure import cell_figure
 from isl.figures.reliability_figure import reliability_figure
 from isl.figures.report import LabelPictures
 from isl.figures.report_html import Comparison, Picture
+from isl.figures.report_warnings import MIN_TRUE_DEVIATION
 from isl.figures.uncertainty_figure import SpreadSums, deviation_figure
 from isl.figures.well_figure import (
     picture_place,
@@ -31,8 +32,6 @@ Scored = Sequence[tuple[Well, WellScores]]
 MAX_PICTURED_WELLS = 4
 _BAND_ROWS = 512
 _NUM_TILES = 3
-# As an intensity; the noise of a camera is of this size.
-_MIN_TRUE_DEVIATION = 4 / 255
 _QUALITY = 70
 
 
@@ -164,7 +163,7 @@ def _ranked_tiles(
         for well, scores in scored
         for tile in scores.tiles.get(label, ())
         if tile.pearson() is not None
-        and _true_deviation(tile) >= _MIN_TRUE_DEVIATION
+        and _true_deviation(tile) >= MIN_TRUE_DEVIATION
     ]
     whole = [item for item in found if item[2].sums.count == TILE_SIZE**2]
     if len(whole) > 1:

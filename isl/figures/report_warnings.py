@@ -19,7 +19,7 @@ _MIN_CELLS = 50
 _MIN_PIXELS = 16 * 128**2
 _MAX_SATURATED = 0.01
 # As an intensity; the noise of a camera is of this size.
-_MIN_TRUE_DEVIATION = 4 / 255
+MIN_TRUE_DEVIATION = 4 / 255
 _COVERAGE, _MAX_MISCOVERAGE = 0.9, 0.05
 _MAX_INTERVAL = 0.2
 
@@ -81,7 +81,7 @@ def _of_truth(histogram: JointHistogram) -> Iterator[str]:
             "pixels have the largest value, so how bright they were is lost."
         )
     deviation = histogram.label_deviation()
-    if deviation < _MIN_TRUE_DEVIATION:
+    if deviation < MIN_TRUE_DEVIATION:
         yield (
             "The true label is nearly constant (standard deviation "
             f"{deviation:.3f} of the scale), so there is little to predict "

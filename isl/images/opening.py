@@ -78,7 +78,7 @@ def find_wells(
                     labels={
                         label: name
                         for label, name in found.labels.items()
-                        if label in _wanted_files(spec)
+                        if label in spec.label_files
                     },
                 )
             )
@@ -190,10 +190,6 @@ def _check_modality(
             f"{path}: modality must be {expected}, as in the spec. "
             f"Received: {found}."
         )
-
-
-def _wanted_files(spec: DatasetSpec) -> tuple[str, ...]:
-    return spec.labels + (NEURITE_PARTS if NEURITE in spec.labels else ())
 
 
 def _check_has_labels(

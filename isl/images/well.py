@@ -1,5 +1,6 @@
 """One well: random access to its planes and labels, whatever the format."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 
@@ -44,6 +45,17 @@ class Well:
     def num_z(self) -> int:
         """Number of planes."""
         return len(self.planes)
+
+    def copied(self) -> "Well":
+        """Returns the same well with images of its own.
+
+        What they keep of their files, as of PNG, goes when the copy does.
+        """
+        return dataclasses.replace(
+            self,
+            planes=tuple(map(copy.copy, self.planes)),
+            labels={name: copy.copy(x) for name, x in self.labels.items()},
+        )
 
     def read_planes(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region of the z-stack, uint16, [row, column, z].

@@ -27,8 +27,6 @@ from isl.inspection.problems import Problem
 from isl.inspection.source_listing import list_source
 from isl.specs import (
     MODALITIES,
-    NEURITE,
-    NEURITE_PARTS,
     DatasetSpec,
     WellSpec,
 )
@@ -140,7 +138,7 @@ def _replace_listed(
     # What the spec lists file by file takes the place of what was found.
     for channel in channels:
         listed = well.planes if channel.role == INPUT else well.labels
-        wanted = channel.role == INPUT or channel.name in _wanted_files(spec)
+        wanted = channel.role == INPUT or channel.name in spec.label_files
         if listed is None and wanted:
             yield channel
     entries = [
@@ -172,7 +170,7 @@ def _list_folder(
     channels = tuple(
         channel
         for channel in listing.channels
-        if channel.role == INPUT or channel.name in _wanted_files(spec)
+        if channel.role == INPUT or channel.name in spec.label_files
     )
     problems = list(listing.problems)
     if not channels:
@@ -199,10 +197,6 @@ def _find_other_light(
             what = f"is {channel.name}, in the spec {spec.modality}"
             path = channel.images[0].path
             yield Problem("modality", channel.well, path, what)
-
-
-def _wanted_files(spec: DatasetSpec) -> tuple[str, ...]:
-    return spec.labels + (NEURITE_PARTS if NEURITE in spec.labels else ())
 
 
 def _only(problem: Problem) -> Listing:

@@ -141,6 +141,11 @@ class DatasetSpec:
     licence: str | None = None
     citation: str | None = None
 
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """Names of the label images: of `NEURITE` also those it is made of."""
+        return self.labels + (NEURITE_PARTS if NEURITE in self.labels else ())
+
     @classmethod
     def from_dict(cls, value: Any, source: str = "spec") -> "DatasetSpec":
         """Builds a spec from the contents of its JSON file.
