@@ -42,16 +42,16 @@ FAST = TrainConfig(
     initialise_head_biases=True,
 )
 
-# For two CPU cores and minutes: BUILD_NOTES D39.
+# For two CPU cores and minutes: BUILD_NOTES D39 and D47.
 COMPACT_PRESET = TrainConfig(
     architecture=COMPACT,
-    output_size=176,
-    batch_size=1,
+    output_size=128,
+    batch_size=2,
     num_steps=3000,
-    steps_per_epoch=100,
+    steps_per_epoch=50,
     learning_rate=3e-3,
     schedule="cosine",
-    warmup_steps=100,
+    warmup_steps=50,
     momentum=0.97,
     recalibration_batches=8,
     label_stride=2,
