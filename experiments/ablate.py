@@ -2,7 +2,7 @@ r"""Trains and judges the runs of a grid on equal terms, into one table.
 
     python experiments/ablate.py --grid=planes \
         --data_specs=data_specs/condition_b_sample.json \
-        --image_root=../shared/data --output_dir=runs/planes
+        --image_root=$DATA --output_dir=runs/planes
 
 Writes `output_dir/table.csv`, a row for each run, label and metric of the
 split, and beside the networks what no learning at all gives: the correlation

@@ -2,7 +2,7 @@ r"""Judges a model, or stored predictions, against the truth.
 
     python experiments/evaluate.py --model=runs/condition_b/model \
         --data_specs=data_specs/condition_b_sample.json \
-        --image_root=../shared/data --split=test --output_dir=runs/evaluation
+        --image_root=$DATA --split=test --output_dir=runs/evaluation
 
 Writes `metrics.csv`, `metrics.json`, `cells.csv` where the data specs name a
 nuclear label, a picture for each label and well, and `report.html`, and prints
@@ -78,9 +78,7 @@ def _scores():
     for spec in specs:
         labels = _LABELS.value or spec.labels
         scorer = build_model_scorer(*loaded, labels) if loaded else None
-        for part in parts:
-            if part.spec is not spec:
-                continue
+        for part in (part for part in parts if part.spec is spec):
             # Pictures read a little of the well again; all of it would stay.
             well = part.well.copied()
             where = spec.condition, well

@@ -4,7 +4,7 @@ r"""Draws a figure, as PNG and PDF, and prints the paths written.
         --data_specs=data_specs/condition_a.json,data_specs/condition_b.json
     python experiments/figures.py --figure=network --output_dir=figures
     python experiments/figures.py --figure=result --output_dir=figures \
-        --model=runs/condition_b/model --image_root=../shared/data \
+        --model=runs/condition_b/model --image_root=$DATA \
         --data_specs=data_specs/condition_b_sample.json --split=test
 
 `network` draws --model or --architecture; `stack`, `error_panel`,

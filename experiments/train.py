@@ -1,8 +1,8 @@
 r"""Trains the network on one or more data sets.
 
-    python experiments/train.py --preset=fast \
+    python experiments/train.py --preset=compact \
         --data_specs=data_specs/condition_b_sample.json \
-        --image_root=../shared/data --workdir=runs/condition_b
+        --image_root=$DATA --workdir=runs/condition_b
 
 Writes `workdir/{config.json, log.csv, model/, tensorboard/}`; the same command
 resumes a run that was stopped. How long it takes: README.md.
@@ -17,7 +17,7 @@ from isl.command_line import run
 from isl.figures.reliability_figure import reliability_png
 from isl.network.networks import NETWORKS
 from isl.specs import load_dataset_spec
-from isl.training.config import TrainConfig
+from isl.training.config import TrainConfig, describe_setting
 from isl.training.distribution import KINDS, start_distribution
 from isl.training.distribution_rules import Hosts
 from isl.training.presets import PRESETS, configure
@@ -46,7 +46,7 @@ _WIDTH = flags.DEFINE_integer(
     "width", None, "Replaces the preset's width.", lower_bound=8
 )
 _REPLACED = {
-    name: define(name, None, f"Replaces the preset's {name}.")
+    name: define(name, None, f"{describe_setting(name)} Default: the preset's.")
     for define, names in (
         (
             flags.DEFINE_integer,
@@ -62,7 +62,8 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_string,
-            "init_from loss precision train_split validation_split z_alignment",
+            "init_from loss precision schedule train_split validation_split "
+            "z_alignment",
         ),
         (
             flags.DEFINE_boolean,

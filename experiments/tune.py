@@ -2,7 +2,7 @@ r"""Searches for settings of training: rate, batch, averaging, augmentation.
 
     python experiments/tune.py --trials=30 --max_minutes=10 \
         --data_specs=data_specs/condition_b_sample.json --train_split=fit \
-        --image_root=../shared/data --output_dir=runs/tune
+        --image_root=$DATA --output_dir=runs/tune
 
 Needs the extra `tune` (Optuna). A trial is a run of train.py with proposed
 settings; it is judged by the mean Pearson correlation of the validation
@@ -49,7 +49,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of proposals and training.")
 _SETTINGS = {
     "num_steps": flags.DEFINE_integer("num_steps", None, "Steps of a trial."),
     "max_minutes": flags.DEFINE_float(
-        "max_minutes", None, "Minutes of a trial, at most."
+        "max_minutes", None, "A trial ends with the epoch in which they are over."
     ),
     "steps_per_epoch": flags.DEFINE_integer(
         "steps_per_epoch", None, "Steps between two validations."

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from absl import app, flags
 
@@ -11,9 +12,9 @@ from isl.errors import InputError
 def run(main: Callable[[], None]) -> None:
     """Parses the flags and runs `main`.
 
-    A user's mistake and an operating system error (a missing file, a full
-    disk) end in one line on standard error and exit status 1; anything else
-    is a defect of ours and keeps its traceback.
+    A user's mistake, in a flag or later, and an operating system error (a
+    missing file, a full disk) end in one line on standard error and exit
+    status 1; anything else is a defect of ours and keeps its traceback.
 
     Args:
         main: Called without arguments after flags are parsed.
@@ -21,15 +22,28 @@ def run(main: Callable[[], None]) -> None:
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
-            raise app.UsageError(f"Unexpected arguments. Received: {argv[1:]}")
+            _fail(
+                "every argument must be a flag, --name=value; the values of a "
+                f"list are separated by commas. Received: {' '.join(argv[1:])}"
+            )
         try:
             main()
         except (InputError, OSError) as error:
-            message = " ".join(str(error).split())
-            print(f"error: {message}", file=sys.stderr)
-            sys.exit(1)
+            _fail(str(error))
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(f"{error} (--help shows all flags)")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)
 
 
 def refuse(holders: Iterable[flags.FlagHolder], reason: str) -> None:

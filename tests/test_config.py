@@ -4,7 +4,14 @@ import json
 import pytest
 
 from isl.errors import InputError
-from isl.training.config import TrainConfig
+from isl.images.z_selection import Z_ALIGNMENTS
+from isl.network.losses import PIXEL_LOSSES
+from isl.training.config import (
+    PRECISIONS,
+    SCHEDULES,
+    TrainConfig,
+    describe_setting,
+)
 from isl.training.presets import FAST, PAPER, PRESETS
 from tests.tiny_runs import MICRO_CONFIG
 
@@ -116,3 +123,24 @@ def test_norm_is_frozen_at_the_end():
 def test_labels_are_there_once(labels):
     with pytest.raises(InputError, match="labels must be .*: (A,A|none)"):
         dataclasses.replace(FAST, labels=labels).check()
+
+
+def test_every_setting_is_described():
+    for field in dataclasses.fields(TrainConfig):
+        text = describe_setting(field.name)
+        assert text.endswith(".") and "\n" not in text
+    with pytest.raises(KeyError):
+        describe_setting("colour")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("loss", PIXEL_LOSSES),
+        ("precision", PRECISIONS),
+        ("schedule", SCHEDULES),
+        ("z_alignment", Z_ALIGNMENTS),
+    ],
+)
+def test_descriptions_name_the_choices(name, values):
+    assert all(value in describe_setting(name) for value in values)

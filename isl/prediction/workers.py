@@ -293,7 +293,7 @@ def _import_distributed() -> types.ModuleType:
     except ImportError as error:
         raise InputError(
             "scheduler: needs Dask, which the extra `cluster` installs "
-            f"(pip install 'isl[cluster]'). Received: {error}"
+            f"(pip install '.[cluster]' in the folder of isl). Received: {error}"
         ) from error
 
 

@@ -1,7 +1,9 @@
 """How a network is trained: one frozen table, and presets of it."""
 
 import dataclasses
+import inspect
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +56,7 @@ class TrainConfig:
         steps_per_epoch: Steps between two validations, log rows and
             checkpoints. The learning rate changes between epochs.
         learning_rate: Of Adam, at its highest.
-        schedule: "constant", or "cosine": falls to zero over the run.
+        schedule: constant, or cosine: falls to zero over the run.
         warmup_steps: The learning rate rises linearly over these.
         momentum: Of the batch normalisation's moving statistics.
         frozen_norm_share: Share of the run, at its end, in which the batch
@@ -65,12 +67,17 @@ class TrainConfig:
         recalibration_batches: Batches over which the moving statistics are
             averaged anew after each epoch, and once more when they are
             frozen; 0: they are left as they are, as in the original.
-        loss: One of `PIXEL_LOSSES`; it decides the heads, see `with_loss`.
+        loss: cross_entropy, ranked_probability_score or mean_squared_error;
+            it decides the heads, see `with_loss`.
         label_stride: Heads learn from one pixel of each cell of this many
             rows and columns (`isl.training.supervision`); 1: from all.
         include_autoencoding: Adds heads that predict the input planes.
-        contrast, brightness, blur: How strongly the intensities of training
-            patches are changed (`isl.training.augmentation`).
+        contrast: How strongly that of training patches is changed: standard
+            deviation of the logarithm of a factor.
+        brightness: Likewise: standard deviation of what is added, in
+            intensities.
+        blur: Largest share of a blurred patch that replaces a training patch
+            (`isl.training.augmentation`); as large a negative one sharpens.
         focus_shift: Largest shift of a training stack along z, planes.
         noise: Strongest noise added to the planes of training patches,
             before their intensities change: standard deviation, in
@@ -84,8 +91,8 @@ class TrainConfig:
             label instead of at a uniform guess.
         num_validation_crops: Fixed patches that are scored every epoch.
         num_z: Planes of the network; None: of the first data set.
-        z_alignment: How a stack with another number of planes feeds them, one
-            of `isl.images.z_selection.Z_ALIGNMENTS`.
+        z_alignment: How a stack with another number of planes feeds them:
+            spread (at equal distances) or centred (those around its middle).
         labels: Labels to train; None: all of the data sets.
         train_split: Split to train on.
         balance_data_sets: Whether patches come as often from each data set,
@@ -95,9 +102,9 @@ class TrainConfig:
         validation_split: Split of the validation crops; a data set without
             it is validated on `train_split`.
         seed: Of weights, crops and augmentation.
-        max_minutes: The run ends after these minutes of training, or after
-            `num_steps` if that is sooner; the schedule follows whichever is
-            nearer. None: no limit.
+        max_minutes: The run ends with the epoch in which these minutes of
+            training are over, or after `num_steps` if that is sooner; the
+            schedule follows whichever is nearer. None: no limit.
         keep_best: Whether the run saves the network of the epoch that did best
             on the validation patches (`isl.training.selection`), instead of
             the last; `train_split` must not contain `validation_split`.
@@ -109,8 +116,9 @@ class TrainConfig:
             moving statistics included.
         body_learning_rate: Of what was taken over of the body, at its
             highest. None: `learning_rate`.
-        precision: What the features are computed in: one of `PRECISIONS`.
-            Weights, statistics, logits and losses are float32 in any case.
+        precision: What the features are computed in: float32 or
+            mixed_bfloat16. Weights, statistics, logits and losses are float32
+            in any case.
         remat: Whether blocks are computed again for their gradients instead
             of kept in memory (`isl.training.recomputation`).
         accumulation_steps: Parts into which the batch of a step is split;
@@ -316,6 +324,17 @@ class TrainConfig:
         if values["labels"] is not None:
             values["labels"] = tuple(values["labels"])
         return cls(**values)
+
+
+def describe_setting(name: str) -> str:
+    """Returns what `TrainConfig` says of one of its attributes."""
+    text = inspect.getdoc(TrainConfig) or ""
+    for names, meaning in re.findall(
+        r"^    ([\w, ]+): (.*?)(?=^    \w|\Z)", text, re.MULTILINE | re.DOTALL
+    ):
+        if name in names.split(", "):
+            return " ".join(meaning.split())
+    raise KeyError(name)
 
 
 def with_network(config: TrainConfig, network: Network) -> TrainConfig:
