@@ -49,7 +49,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of proposals and training.")
 _SETTINGS = {
     "num_steps": flags.DEFINE_integer("num_steps", None, "Steps of a trial."),
     "max_minutes": flags.DEFINE_float(
-        "max_minutes", None, "A trial ends with the epoch in which they are over."
+        "max_minutes", None, "When a trial ends: with the epoch then."
     ),
     "steps_per_epoch": flags.DEFINE_integer(
         "steps_per_epoch", None, "Steps between two validations."

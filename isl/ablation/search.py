@@ -159,7 +159,8 @@ def _import_optuna():
     except ImportError as error:
         raise InputError(
             "tune: needs Optuna, which the extra `tune` installs "
-            "(pip install '.[tune]' in the folder of isl). Received: no such package"
+            "(pip install '.[tune]' in the folder of isl). "
+            "Received: no such package"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -114,7 +114,8 @@ def _open_reader(file: pathlib.Path) -> Any:
     except ImportError as error:
         raise InputError(
             f"{file}: the extra bioio must be installed to read it "
-            "(pip install '.[bioio]' in the folder of isl). Received: no package bioio."
+            "(pip install '.[bioio]' in the folder of isl). "
+            "Received: no package bioio."
         ) from error
     try:
         return bioio.BioImage(file)

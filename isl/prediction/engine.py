@@ -190,5 +190,6 @@ def _import_openvino() -> types.ModuleType:
     except ImportError as error:
         raise InputError(
             "engine: OpenVINO must be installed, by the extra `openvino` "
-            f"(pip install '.[openvino]' in the folder of isl). Received: {error}"
+            "(pip install '.[openvino]' in the folder of isl). "
+            f"Received: {error}"
         ) from error

@@ -293,7 +293,8 @@ def _import_distributed() -> types.ModuleType:
     except ImportError as error:
         raise InputError(
             "scheduler: needs Dask, which the extra `cluster` installs "
-            f"(pip install '.[cluster]' in the folder of isl). Received: {error}"
+            "(pip install '.[cluster]' in the folder of isl). "
+            f"Received: {error}"
         ) from error
 
 
