@@ -18,13 +18,16 @@ BIOIO = ["bioio>=3", "bioio-czi>=3", "bioio-lif>=2", "bioio-nd2>=2"]
 OPENVINO = ["openvino>=2025.3"]
 CLUSTER = ["distributed>=2024.8"]
 TUNE = ["optuna>=4.5"]
+EXPORT = ["bioimageio.spec>=0.5.12", "tf2onnx>=1.17"]
 TEST = [
     "ome-zarr-models>=1.7",
     "playwright>=1.45",  # With a Chromium of the system, for the report.
     "pytest>=8",
     "pytest-xdist>=3.6",
     "ruff>=0.9",
+    "onnxruntime>=1.20",
     *CLUSTER,
+    *EXPORT,
     *JAX,
     *OPENVINO,
     *TUNE,
@@ -64,6 +67,7 @@ setuptools.setup(
     extras_require={
         "bioio": BIOIO,
         "cluster": CLUSTER,
+        "export": EXPORT,
         "jax": JAX,
         "openvino": OPENVINO,
         "torch": TORCH,

@@ -20,6 +20,7 @@ ROOMS = (
     "simulation",
     "network",
     "prediction",
+    "export",
     "evaluation",
     "training",
     "figures",

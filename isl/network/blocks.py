@@ -54,6 +54,15 @@ class CropMargin(layers.Layer):
         return {**super().get_config(), "margin": self.margin}
 
 
+def interleave(
+    one: keras.KerasTensor, other: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Returns filters of two tensors in turn, [..., 2 * filter]."""
+    count = one.shape[-1]
+    order = [index + part for index in range(count) for part in (0, count)]
+    return ops.take(ops.concatenate([one, other], axis=-1), order, axis=-1)
+
+
 def activate(
     x: keras.KerasTensor, momentum: float, name: str
 ) -> keras.KerasTensor:

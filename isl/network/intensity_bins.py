@@ -7,6 +7,7 @@ round(v / 257), without ties, in integers.
 
 import contextlib
 import contextvars
+import math
 from collections.abc import Iterator
 
 import keras
@@ -55,9 +56,10 @@ def _quantile(name: str) -> float | None:
     return int(digits) / 100 or None
 
 
-def _values(probabilities):
+def _values(probabilities) -> np.ndarray:
+    # As NumPy: a tensor would become a further input of an exported graph.
     num_bins = probabilities.shape[-1]
-    return ops.arange(num_bins, dtype="float32") / (num_bins - 1)
+    return np.arange(num_bins, dtype=np.float32) / np.float32(num_bins - 1)
 
 
 def quantile(
@@ -94,6 +96,25 @@ def quantile(
     below = block * size + _count_below(cumulative, probability)
     values = ops.minimum(ops.cast(below, "float32") / (num_bins - 1), 1.0)
     return ops.reshape(values, ops.shape(probabilities)[:-1])
+
+
+def _plain_quantile(probabilities, probability):
+    """Computes `quantile` in one step, whatever sizes are unknown."""
+    cumulative = ops.cumsum(probabilities, axis=-1)
+    below = ops.sum(ops.cast(cumulative < probability, "float32"), axis=-1)
+    return ops.minimum(below / (probabilities.shape[-1] - 1), 1.0)
+
+
+def _mode(probabilities):
+    return ops.cast(ops.argmax(probabilities, axis=-1), "float32")
+
+
+def _plain_mode(probabilities):
+    """Does what `argmax` does, which Keras makes of bits of floats."""
+    highest = ops.max(probabilities, axis=-1, keepdims=True)
+    bins = np.arange(probabilities.shape[-1], dtype=np.float32)
+    is_lower = ops.cast(probabilities < highest, "float32")
+    return ops.min(ops.add(bins, is_lower * bins.size), axis=-1)
 
 
 def _count_below(cumulative, probability):
@@ -135,22 +156,26 @@ def without_products() -> Iterator[None]:
 
 def mean(probabilities: keras.KerasTensor) -> keras.KerasTensor:
     """Returns the expected intensity, [...], of distributions [..., bin]."""
-    return ops.sum(probabilities * _values(probabilities), axis=-1)
+    return ops.sum(ops.multiply(probabilities, _values(probabilities)), axis=-1)
 
 
 def _standard_deviation(probabilities):
-    deviation = _values(probabilities) - mean(probabilities)[..., None]
+    deviation = ops.subtract(
+        _values(probabilities), mean(probabilities)[..., None]
+    )
     return ops.sqrt(ops.sum(probabilities * deviation**2, axis=-1))
 
 
 def _entropy(probabilities):
     logarithms = ops.log(probabilities + _ENTROPY_EPSILON)
-    uniform = ops.log(float(probabilities.shape[-1]))
+    uniform = math.log(probabilities.shape[-1])
     return -ops.sum(probabilities * logarithms, axis=-1) / uniform
 
 
 def statistics(
-    logits: keras.KerasTensor, names: tuple[str, ...]
+    logits: keras.KerasTensor,
+    names: tuple[str, ...],
+    plain: bool = False,
 ) -> keras.KerasTensor:
     """Computes statistics of the distribution of each pixel.
 
@@ -158,6 +183,8 @@ def statistics(
         logits: [..., bin]; of a regression head the intensity, [..., 1].
         names: From `STATISTICS`, or quantiles such as `q05`; of a regression
             head from `REGRESSION_STATISTICS`.
+        plain: Whether only operations are used that other programs know, and
+            that take tensors of unknown size; slower.
 
     Returns:
         float32, [..., statistic], in the order of `names`. All lie in
@@ -171,13 +198,14 @@ def statistics(
         return _regression_statistics(logits, names)
     probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
     num_bins = probabilities.shape[-1]
+    find_quantile = _plain_quantile if plain else quantile
+    find_mode = _plain_mode if plain else _mode
 
     def one(name):
         if name == "mode":
-            mode = ops.cast(ops.argmax(probabilities, axis=-1), "float32")
-            return mode / (num_bins - 1)
+            return find_mode(probabilities) / (num_bins - 1)
         if name == "median":
-            return quantile(probabilities, 0.5)
+            return find_quantile(probabilities, 0.5)
         if name == "mean":
             return mean(probabilities)
         if name == "standard_deviation":
@@ -192,7 +220,7 @@ def statistics(
                 f"A statistic must be one of {STATISTICS} or a quantile "
                 f"such as q05. Received: {name}"
             )
-        return quantile(probabilities, probability)
+        return find_quantile(probabilities, probability)
 
     return ops.stack([one(name) for name in names], axis=-1)
 

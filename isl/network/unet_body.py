@@ -1,9 +1,9 @@
 """Builds a U-Net from its table, as functions of Keras tensors."""
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from isl.network.blocks import BATCH_NORM_EPSILON, CropMargin
+from isl.network.blocks import BATCH_NORM_EPSILON, CropMargin, interleave
 from isl.network.unet import (
     CONVOLUTION,
     MAX_POOL,
@@ -32,14 +32,18 @@ class StandardizePlanes(layers.Layer):
 
     def call(self, pairs):
         """Maps pairs of intensity and presence, [..., 2 * z], to the same."""
-        intensity, presence = pairs[..., ::2], pairs[..., 1::2]
-        standard = (intensity - _MEAN * presence) / _DEVIATION
-        both = ops.stack([standard, presence - 1.0], axis=-1)
-        return ops.reshape(both, ops.shape(pairs))
+        return standardize_planes(pairs)
 
     def compute_output_spec(self, pairs):
         """Shape of the pairs."""
         return keras.KerasTensor(pairs.shape, pairs.dtype)
+
+
+def standardize_planes(pairs: keras.KerasTensor) -> keras.KerasTensor:
+    """Does what `StandardizePlanes` does, with operations of Keras."""
+    intensity, presence = pairs[..., ::2], pairs[..., 1::2]
+    standard = (intensity - _MEAN * presence) / _DEVIATION
+    return interleave(standard, presence - 1.0)
 
 
 def build_unet_body(

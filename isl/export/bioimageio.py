@@ -1,0 +1,257 @@
+"""A model as a package of bioimage.io, which Fiji, napari and ilastik read.
+
+The package holds the network as `.keras`, a test input with what the network
+made of it, and what a reader must know (https://bioimage.io, format 0.5).
+"""
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from isl.errors import InputError
+from isl.network.model_folder import ModelDescription
+
+WEIGHTS_FILE = "weights.keras"
+TEXT_FILE = "README.md"
+_DOI = "10.1016/j.cell.2018.03.040"
+_CITATION = (
+    "Christiansen et al., In Silico Labeling: Predicting Fluorescent Labels in "
+    "Unlabeled Images, Cell 2018"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageFacts:
+    """What only a person can tell of a model.
+
+    Attributes:
+        name: What it is called.
+        authors: Names of the people who trained it, at least one.
+        licence: SPDX identifier of the licence of the weights; None for that
+            of the training data, if it is known.
+        sample: A stack to test with, float32 intensities in [0, 1], [row,
+            column, z], of `sample_shape`; None for noise.
+    """
+
+    name: str
+    authors: Sequence[str]
+    licence: str | None = None
+    sample: np.ndarray | None = None
+
+
+def sample_shape(description: ModelDescription) -> tuple[int, int]:
+    """Returns rows and columns of the test input: one step off the least."""
+    network = description.architecture
+    return network.input_size + network.grid, network.input_size
+
+
+def write_package(
+    path: pathlib.Path,
+    exported: keras.Model,
+    description: ModelDescription,
+    statistics: Sequence[str],
+    facts: PackageFacts | None,
+) -> None:
+    """Writes a package, checked by bioimage.io's own rules.
+
+    Args:
+        path: The file to write, .zip.
+        exported: From `isl.export.network.build_exported`.
+        description: Of the model.
+        statistics: What is predicted of each label.
+        facts: What only a person can tell.
+
+    Raises:
+        InputError: If bioimageio.spec is not installed, an author or the
+            licence is missing, or the package breaks a rule.
+    """
+    spec = _import_spec()
+    if facts is None or not facts.authors:
+        raise InputError(
+            "authors: at least one must be given for bioimage.io. "
+            "Received: none"
+        )
+    licence = facts.licence or _licence(description)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        exported.save(folder / WEIGHTS_FILE)
+        planes = _test_input(description, facts.sample)
+        np.save(folder / "input.npy", planes)
+        outputs = keras.tree.flatten(exported.predict_on_batch(planes))
+        for label, values in zip(exported.output_names, outputs, strict=True):
+            np.save(folder / f"{label}.npy", np.asarray(values))
+        (folder / TEXT_FILE).write_text(
+            _text(facts, description, statistics), encoding="utf-8"
+        )
+        try:
+            package = _describe(
+                spec, folder, facts, licence, description, exported, statistics
+            )
+            spec.save_bioimageio_package(package, output_path=path)
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"bioimage.io: the package must keep its rules. Received: "
+                f"{error}"
+            ) from error
+
+
+def _import_spec() -> Any:
+    try:
+        import bioimageio.spec
+        import bioimageio.spec.model.v0_5
+    except ImportError as error:
+        raise InputError(
+            "format: bioimage.io needs bioimageio.spec, which the extra "
+            "`export` installs (pip install '.[export]' in the folder of "
+            "isl). Received: no such package"
+        ) from error
+    return bioimageio.spec
+
+
+def _training_specs(description: ModelDescription) -> list[Mapping[str, Any]]:
+    return list(description.provenance.get("specs", ()))
+
+
+def _licence(description: ModelDescription) -> str:
+    found = {spec.get("licence") for spec in _training_specs(description)}
+    if len(found) != 1 or None in found:
+        raise InputError(
+            "licence: must be given, as the training data name none or "
+            f"several. Received: {', '.join(map(str, found)) or 'none'}"
+        )
+    return found.pop()
+
+
+def _test_input(
+    description: ModelDescription, sample: np.ndarray | None
+) -> np.ndarray:
+    """The test input, float32, [1, row, column, z]."""
+    if sample is None:
+        generator = np.random.default_rng(0)
+        shape = (*sample_shape(description), description.num_z)
+        # As published data are normalised.
+        sample = np.clip(generator.normal(0.5, 0.125, shape), 0, 1)
+    return sample.astype(np.float32)[np.newaxis]
+
+
+def _text(
+    facts: PackageFacts,
+    description: ModelDescription,
+    statistics: Sequence[str],
+) -> str:
+    """What a reader must know, as Markdown."""
+    network = description.architecture
+    specs = _training_specs(description)
+    data = "\n".join(
+        f"* {one['name']} (condition {one['condition']}, {one['modality']})"
+        + (f": {one['citation']}" if one.get("citation") else "")
+        for one in specs
+    )
+    return f"""# {facts.name}
+
+In silico labeling (Christiansen et al. 2018, doi:{_DOI}): predicts
+{", ".join(description.labels)} from {description.num_z} planes of transmitted
+light; for each pixel {", ".join(statistics)} of a predicted distribution.
+
+## Input
+
+`planes`: {description.num_z} focal planes in order, as channels. Intensities
+in [0, 1], scaled so that each stack has mean 0.5 and standard deviation 0.125;
+what lies outside is clipped. Rows and columns: {network.input_size} plus a
+multiple of {network.grid}.
+
+## Output
+
+One tensor for each label, with one channel for each statistic, in [0, 1].
+Each side is smaller than the input by 2 x {network.margin} pixels, the field of
+view that a prediction needs; tile with that much overlap.
+
+## Training data
+
+{data or "Not known."}
+
+# Validation
+
+It has seen nothing but its training data: compare its predictions with a real
+stain on some of your own images before you trust it.
+"""
+
+
+def _describe(
+    spec: Any,
+    folder: pathlib.Path,
+    facts: PackageFacts,
+    licence: str,
+    description: ModelDescription,
+    exported: keras.Model,
+    statistics: Sequence[str],
+) -> Any:
+    v = spec.model.v0_5
+    network = description.architecture
+    size = v.ParameterizedSize(min=network.input_size, step=network.grid)
+
+    def file(name: str) -> Any:
+        return v.FileDescr(source=folder / name)
+
+    planes = v.InputTensorDescr(
+        id="planes",
+        description="Transmitted light, intensities in [0, 1]; see README.md",
+        axes=[
+            v.BatchAxis(),
+            *(v.SpaceInputAxis(id=name, size=size) for name in ("y", "x")),
+            v.ChannelAxis(
+                channel_names=[f"z{z}" for z in range(description.num_z)]
+            ),
+        ],
+        data=v.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),
+        test_tensor=file("input.npy"),
+    )
+    outputs = [
+        v.OutputTensorDescr(
+            id=label,
+            description=f"{label}, intensities in [0, 1]",
+            axes=[
+                v.BatchAxis(),
+                *(
+                    v.SpaceOutputAxis(
+                        id=name,
+                        size=v.SizeReference(
+                            tensor_id="planes",
+                            axis_id=name,
+                            offset=-2 * network.margin,
+                        ),
+                    )
+                    for name in ("y", "x")
+                ),
+                v.ChannelAxis(channel_names=list(statistics)),
+            ],
+            data=v.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),
+            test_tensor=file(f"{label}.npy"),
+        )
+        for label in exported.output_names
+    ]
+    backend = keras.backend.backend()
+    weights = v.KerasV3WeightsDescr(
+        source=folder / WEIGHTS_FILE,
+        keras_version=keras.__version__,
+        backend=(backend, importlib.metadata.version(backend)),
+    )
+    return v.ModelDescr(
+        name=facts.name,
+        description="In silico labeling: fluorescent labels predicted from "
+        "transmitted light, with their uncertainty",
+        authors=[v.Author(name=name) for name in facts.authors],
+        cite=[v.CiteEntry(text=_CITATION, doi=_DOI)],
+        license=licence,
+        documentation=file(TEXT_FILE),
+        tags=["in-silico-labeling", "image-to-image", "uncertainty", "keras"],
+        inputs=[planes],
+        outputs=outputs,
+        weights=v.WeightsDescr(keras_v3=weights),
+    )
