@@ -26,6 +26,19 @@ def shared_data() -> pathlib.Path:
     return path
 
 
+@pytest.fixture
+def eagerly():
+    """Networks run without graphs: to compile one takes longer than few steps.
+
+    For what is done around a network; other tests compile the same ones.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def golden_folder() -> pathlib.Path:
     """Folder of the original's answers; the test is skipped without it."""

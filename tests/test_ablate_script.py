@@ -101,6 +101,7 @@ def test_the_table_has_a_row_for_each_run_label_and_metric(
     assert "local_deviation" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_finished_runs_are_not_trained_again(ablate, tmp_path, monkeypatch):
     ablate(GRID, only=1)
     before = read_table(tmp_path)
@@ -120,6 +121,7 @@ def test_finished_runs_are_not_trained_again(ablate, tmp_path, monkeypatch):
     assert {row["seed"] for row in after} == {"", "0", "1"}
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_equal_runs_of_another_grid_are_taken_over(
     ablate, tmp_path, monkeypatch, capsys
 ):
@@ -147,6 +149,7 @@ def test_equal_runs_of_another_grid_are_taken_over(
         ablate(GRID, only=1, reuse_from=tmp_path / "none")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_that_diverges_does_not_stop_the_others(
     ablate, tmp_path, monkeypatch
 ):
@@ -263,6 +266,7 @@ def test_miniature_of_each_grid(path, ablate, tmp_path):
     assert any(row["metric"] == "pearson" for row in rows)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_finished_run_must_be_the_one_that_is_meant(ablate, tmp_path):
     ablate(GRID, only=0)
     before = read_table(tmp_path)
@@ -274,6 +278,7 @@ def test_a_finished_run_must_be_the_one_that_is_meant(ablate, tmp_path):
     assert read_table(tmp_path) == before
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_was_judged_without_learning_is_of_these_pixels(ablate, tmp_path):
     ablate(GRID, only=0)
     for path in (tmp_path / "out" / "runs").glob("tiny*.result.json"):

@@ -20,6 +20,14 @@ from isl.network.model_folder import ModelDescription
 from isl.simulation.dataset import write_dataset
 from tests.tiny_runs import MICRO, MICRO_CONFIG
 
+
+# What the machine can do at most is told in milliseconds.
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch):
+    monkeypatch.setattr(measure, "_PEAK_SIZE", 1024)
+    monkeypatch.setattr(measure, "_PEAK_VALUES", 2**22)
+
+
 SCRIPT = "benchmark"
 MODEL = ModelDescription(MICRO, 2, ("A", "B"))
 

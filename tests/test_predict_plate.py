@@ -1,6 +1,7 @@
 """The script, in one process: every well once, restarts, mistakes."""
 
 import dataclasses
+import functools
 import json
 import shutil
 import sys
@@ -77,9 +78,13 @@ def finished(folder):
     return folder / "out"
 
 
+@functools.cache
+def predictor_of(model, statistics):
+    return build_predictor(*load_model(model), statistics=statistics)
+
+
 def expected(folder, well, statistics=("median",), **options):
-    model, description = load_model(folder / "model")
-    predictor = build_predictor(model, description, statistics=statistics)
+    predictor = predictor_of(folder / "model", statistics)
     image = open_image(folder / "wells" / well)
     tiling = plan_tiles(MICRO, image.shape, **options)
     ((_, _, values),) = iter_predictions(predictor, image, tiling)

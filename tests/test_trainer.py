@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -32,11 +33,34 @@ def data(tmp_path_factory):
     return write_dataset(root, 3, 48, 2, 0), root
 
 
-@pytest.fixture(scope="module")
-def finished(data, tmp_path_factory):
-    """A run of 4 steps that was never interrupted."""
+def run_and_copy(config, data, folder):
+    """A run, and the folder that a kill after 2 steps would leave."""
     spec, root = data
-    return train(CONFIG, [spec], root, tmp_path_factory.mktemp("run"))
+    trainer = Trainer(config, [spec], root, folder / "run")
+
+    def copy(step, validation):
+        if step == 2:
+            shutil.copytree(trainer.workdir, folder / "killed")
+
+    trainer.train(after_epoch=copy)
+    return trainer, folder / "killed"
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """A run of 4 steps that was never interrupted; its folder after 2."""
+    return run_and_copy(CONFIG, data, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def finished(runs):
+    return runs[0]
+
+
+@pytest.fixture
+def killed(runs, tmp_path):
+    """A copy of the folder that a kill after 2 steps leaves."""
+    return shutil.copytree(runs[1], tmp_path / "killed")
 
 
 def read_log(workdir):
@@ -78,15 +102,13 @@ def test_log_has_a_row_an_epoch(finished):
     assert float(rows[-1]["loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_resumed_run_has_the_same_weights(finished, data, tmp_path):
+def test_resumed_run_has_the_same_weights(finished, killed, data):
     spec, root = data
-    half = dataclasses.replace(CONFIG, num_steps=2)
-    train(half, [spec], root, tmp_path)
     # A row of an epoch whose checkpoint was lost in the kill.
-    log = tmp_path / "log.csv"
+    log = killed / "log.csv"
     with log.open("a") as file:
         file.write(log.read_text().splitlines()[-1].replace("2,", "3,", 1))
-    resumed = train(CONFIG, [spec], root, tmp_path)
+    resumed = train(CONFIG, [spec], root, killed)
     assert resumed.step == 4
     for one, other in zip(
         finished.model.weights, resumed.model.weights, strict=True
@@ -158,6 +180,7 @@ def test_tensorboard_has_scalars_panels_and_text(finished):
     assert [e.step for e in events.Histograms("weights/trunk")] == [2, 4]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_max_minutes_ends_the_run(data, tmp_path):
     spec, root = data
     config = dataclasses.replace(
@@ -166,6 +189,7 @@ def test_max_minutes_ends_the_run(data, tmp_path):
     assert train(config, [spec], root, tmp_path).step == 2
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_steps_have_the_learning_rate_of_their_epoch(
     data, tmp_path, monkeypatch
 ):
@@ -189,6 +213,7 @@ def test_steps_have_the_learning_rate_of_their_epoch(
     assert used == pytest.approx([0.002, 0.002, 0.001, 0.001])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_label_is_judged_by_the_steps_that_have_it(data, tmp_path):
     spec, root = data
     trainer = Trainer(CONFIG, [spec], root, tmp_path)
@@ -255,16 +280,15 @@ def test_labels_and_splits_that_are_nowhere_are_refused(data, tmp_path):
         )
 
 
-def test_diverged_run_stops_and_keeps_the_checkpoint(data, tmp_path):
+@pytest.mark.usefixtures("eagerly")
+def test_diverged_run_stops_and_keeps_the_checkpoint(killed, data):
     spec, root = data
-    config = dataclasses.replace(CONFIG, num_steps=2)
-    train(config, [spec], root, tmp_path)
-    checkpoint = (tmp_path / "checkpoint.weights.h5").read_bytes()
-    trainer = Trainer(CONFIG, [spec], root, tmp_path)
+    checkpoint = (killed / "checkpoint.weights.h5").read_bytes()
+    trainer = Trainer(CONFIG, [spec], root, killed)
     trainer.model.get_layer("stem").bias.assign([np.nan] * 4)
     with pytest.raises(InputError, match="learning_rate.*steps 2 to 4"):
         trainer.train()
-    assert (tmp_path / "checkpoint.weights.h5").read_bytes() == checkpoint
+    assert (killed / "checkpoint.weights.h5").read_bytes() == checkpoint
 
 
 def test_frozen_norm_keeps_its_statistics_and_learns(data, tmp_path):
@@ -349,10 +373,14 @@ AVERAGED = dataclasses.replace(
 
 
 @pytest.fixture(scope="module")
-def averaged(data, tmp_path_factory):
+def averaged_runs(data, tmp_path_factory):
     """A run with averaged weights and changed intensities."""
-    spec, root = data
-    return train(AVERAGED, [spec], root, tmp_path_factory.mktemp("averaged"))
+    return run_and_copy(AVERAGED, data, tmp_path_factory.mktemp("averaged"))
+
+
+@pytest.fixture(scope="module")
+def averaged(averaged_runs):
+    return averaged_runs[0]
 
 
 def kernels(model):
@@ -376,11 +404,10 @@ def test_averaged_weights_are_saved_and_training_goes_on_with_its_own(
             np.testing.assert_array_equal(one, other)
 
 
-def test_averaged_run_resumes_with_the_same_weights(averaged, data, tmp_path):
+def test_averaged_run_resumes_with_the_same_weights(averaged_runs, data):
     spec, root = data
-    half = dataclasses.replace(AVERAGED, num_steps=2)
-    train(half, [spec], root, tmp_path)
-    resumed = train(AVERAGED, [spec], root, tmp_path)
+    averaged, killed = averaged_runs
+    resumed = train(AVERAGED, [spec], root, killed)
     for folder in ("model", ""):
         one, other = (
             (load_model(run.workdir / folder)[0] if folder else run.model)
