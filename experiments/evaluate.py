@@ -73,8 +73,7 @@ def _scores():
     loaded = load_model(_MODEL.value) if _MODEL.value else None
     check_labels(_LABELS.value or (), specs, loaded and loaded[1].labels)
     parts = open_parts(specs, _IMAGE_ROOT.value, _SPLIT.value, region)
-    names = [part.well.name for part in parts]
-    paths = None if loaded else prediction_paths(_PREDICTIONS.value, names)
+    paths = None if loaded else prediction_paths(_PREDICTIONS.value, parts)
     for spec in specs:
         labels = _LABELS.value or spec.labels
         scorer = build_model_scorer(*loaded, labels) if loaded else None

@@ -3,17 +3,16 @@ r"""Writes a trained model for other programs, which need no isl to run it.
     python experiments/export.py --model=condition_b_small --format=keras \
         --output=condition_b_small.keras
     python experiments/export.py --model=runs/mine/model --format=bioimageio \
-        --authors='A. Name,B. Name' --license=CC-BY-4.0 --output=mine.zip
+        --name='My labels' --authors='A. Name' --license=CC-BY-4.0 \
+        --output=mine.zip
 
 `keras` is a file for `keras.models.load_model`, `saved_model` a folder for
 TensorFlow, `onnx` a file for ONNX Runtime and others, `bioimageio` a package
-for https://bioimage.io (Fiji, napari, ilastik). The last two need the extra
+for bioimageio.core (https://bioimage.io). The last two need the extra
 `export`. Input: intensities in [0, 1], float32, [batch, row, column, z].
 Outputs: statistics of each label, [batch, row, column, statistic], smaller by
-the field of view; docs/export.md.
+the field of view; a package also scales, and pads. docs/export.md.
 """
-
-import pathlib
 
 from absl import flags
 
@@ -47,8 +46,7 @@ def _facts() -> PackageFacts | None:
     if _FORMAT.value != BIOIMAGEIO:
         refuse((_NAME, _AUTHORS, _LICENSE), f"with --format={_FORMAT.value}")
         return None
-    name = _NAME.value or pathlib.Path(_MODEL.value).resolve().parent.name
-    return PackageFacts(name, _AUTHORS.value or (), _LICENSE.value)
+    return PackageFacts(_NAME.value or "", _AUTHORS.value or (), _LICENSE.value)
 
 
 def main() -> None:

@@ -157,7 +157,7 @@ def test_an_unknown_engine_is_refused():
 
 def test_without_openvino_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(InputError, match=r"'isl\[openvino\]'\). Received"):
+    with pytest.raises(InputError, match=r"'\.\[openvino\]' in the folder"):
         engines.check_engine(OPENVINO)
 
 

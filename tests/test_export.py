@@ -1,6 +1,7 @@
 """Models for other programs give what isl gives."""
 
 import dataclasses
+import gc
 import json
 import sys
 import zipfile
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.export.bioimageio import PackageFacts
+from isl.export.bioimageio import PackageFacts, halo
 from isl.export.formats import FORMATS, export_model
 from isl.export.network import build_exported
 from isl.network.intensity_bins import statistics
@@ -74,8 +75,11 @@ def assert_same(found, wanted):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def is_of_keras(operation):
-    return type(operation).__module__.startswith("keras.")
+def has_no_layer_of_ours(exported):
+    return "isl>" not in exported.to_json() and all(
+        type(layer).__module__.startswith("keras.")
+        for layer in exported._flatten_layers()
+    )
 
 
 def test_statistics_are_those_of_the_model(micro):
@@ -86,7 +90,7 @@ def test_statistics_are_those_of_the_model(micro):
         exported(x, training=False), expected(model, description, x, NAMES)
     )
     assert exported.output_names == ["A", "B"]
-    assert all(map(is_of_keras, exported.operations))
+    assert has_no_layer_of_ours(exported)
 
 
 @pytest.mark.parametrize("name", ["tiny_fnet", "tiny_unet"])
@@ -100,7 +104,7 @@ def test_u_nets_need_no_layers_of_ours(name):
     x = planes(description)
     wanted = expected(model, description, x, ("mean",))[1]
     assert_same(exported(x, training=False), [wanted])
-    assert all(map(is_of_keras, exported.operations))
+    assert has_no_layer_of_ours(exported)
 
 
 def test_a_keras_file_is_loaded_without_isl(micro, folder, tmp_path):
@@ -153,20 +157,38 @@ def test_a_package_keeps_the_rules_of_bioimage_io(micro, folder, tmp_path):
         for label in ("A", "B"):
             with file.open(f"{label}.npy") as stream:
                 found.append(np.load(stream))
-    wanted = expected(*micro, x, ("median", "standard_deviation"))
-    assert_same(found, wanted)
+    # As the package says: mean 0.5, deviation 0.125, and a halo of zeros.
+    scaled = np.clip((x - x.mean()) / x.std() / 8 + 0.5, 0, 1)
+    wanted = expected(*micro, scaled, ("median", "standard_deviation"))
     margin = MICRO.margin
-    offsets = {axis.size.offset for axis in package.outputs[0].axes[1:3]}
-    assert offsets == {-2 * margin}
+    inner = slice(margin, -margin)
+    assert_same([one[:, inner, inner] for one in found], wanted)
+    assert all(one.shape[:3] == x.shape[:3] for one in found)
+    halos = {axis.halo for axis in package.outputs[0].axes[1:3]}
+    assert halos == {halo(MICRO)}
+    names = [str(step.id) for step in package.inputs[0].preprocessing]
+    steps = ["ensure_dtype", "zero_mean_unit_variance", "scale_linear", "clip"]
+    assert names[:4] == steps
+    del package
+    gc.collect()  # Closes the file that it leaves open.
+
+
+@pytest.mark.parametrize("name", ["compact", "concordance", "fnet", "tiny"])
+def test_an_input_with_a_halo_stays_on_the_grid(name):
+    network = NETWORKS[name]
+    assert network.margin <= halo(network) < network.margin + network.grid
+    size = network.output_size + 2 * halo(network)
+    assert network.is_output_size(size)
 
 
 @FOREIGN_WARNINGS
 def test_a_package_needs_authors_and_a_licence(folder, tmp_path):
     pytest.importorskip("bioimageio.spec", reason="needs the extra `export`")
     for facts, message in (
-        (None, "authors: at least one"),
-        (PackageFacts("m", ()), "authors: at least one"),
-        (PackageFacts("m", ("A. Name",)), "licence: must be given"),
+        (None, "name and at least one of authors"),
+        (PackageFacts("micro", ()), "name and at least one of authors"),
+        (PackageFacts("", ("A. Name",)), "name and at least one of authors"),
+        (PackageFacts("micro", ("A. Name",)), "licence: must be given"),
     ):
         with pytest.raises(InputError, match=message):
             export_model(folder, tmp_path / "m.zip", "bioimageio", facts=facts)
@@ -179,8 +201,10 @@ def test_a_package_needs_authors_and_a_licence(folder, tmp_path):
         ({"format": "keras", "output": "a.h5"}, "must end in .keras"),
         ({"format": "onnx", "output": "a.keras"}, "must end in .onnx"),
         ({"format": "saved_model", "output": "."}, "must be a new folder"),
-        ({"labels": "C"}, "labels must be from A, B. Received: C"),
-        ({"statistics": "maximum"}, "statistics must be .*: maximum"),
+        ({"labels": "C"}, "labels: must be from A, B. Received: .C"),
+        ({"labels": "A,A"}, "labels: .*A"),
+        ({"statistics": "maximum"}, "statistics: must be .*: .maximum"),
+        ({"statistics": ""}, "statistics"),
         ({"model": "/nowhere"}, "/nowhere: must be a model folder"),
         ({"authors": "A"}, "--authors must be left out with --format=keras"),
     ],
@@ -191,6 +215,14 @@ def test_mistakes_leave_nothing(run, folder, tmp_path, values, message):
     with pytest.raises(InputError, match=message):
         run(**flags)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "onnx"])
+def test_other_back_ends_are_refused(folder, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    name = {"saved_model": "m", "onnx": "m.onnx"}[kind]
+    with pytest.raises(InputError, match="KERAS_BACKEND=tensorflow.*: jax"):
+        export_model(folder, tmp_path / name, kind)
 
 
 def test_missing_packages_are_named(folder, tmp_path, monkeypatch):

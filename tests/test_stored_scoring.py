@@ -7,6 +7,7 @@ import pytest
 
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
+from isl.evaluation.parts import Part
 from isl.evaluation.stored_scoring import prediction_paths, score_prediction
 from isl.images import (
     ZarrDescription,
@@ -18,7 +19,7 @@ from isl.network.model_folder import ModelDescription
 from isl.prediction.output import predict_to_file
 from isl.prediction.predictor import build_predictor
 from isl.prediction.tiles import plan_tiles
-from isl.specs import Region
+from isl.specs import DatasetSpec, Region
 from tests.tiny_runs import MICRO, disks
 
 
@@ -152,24 +153,32 @@ def test_units_of_the_camera_are_refused(network, tmp_path):
         score_prediction(path, "c", well, ("DISK",), Region())
 
 
+def parts_of(*names, condition="c"):
+    spec = DatasetSpec("s", condition, None, None, ("DISK",))
+    return [Part(spec, disks(name=name), Region()) for name in names]
+
+
 def test_predictions_are_found_by_the_names_of_wells(tmp_path):
     file = tmp_path / "one.ome.tif"
-    assert prediction_paths(file, ["A1"]) == {"A1": file}
+    assert prediction_paths(file, parts_of("A1")) == {"A1": file}
     with pytest.raises(InputError, match="that of 2 wells.*A1, B7"):
-        prediction_paths(file, ["A1", "B7"])
+        prediction_paths(file, parts_of("A1", "B7"))
+    others = parts_of("A1", condition="d")
+    with pytest.raises(InputError, match="one condition at a time.*A1 of c, d"):
+        prediction_paths(tmp_path, [*parts_of("A1"), *others])
     folder = tmp_path / "wells"
     folder.mkdir()
     with pytest.raises(InputError, match="A1.ome.tif, .*Received: none"):
-        prediction_paths(folder, ["A1"])
+        prediction_paths(folder, parts_of("A1"))
     (folder / "A1.ome.tif").touch()
     (folder / "A2.ome.zarr").mkdir()
-    assert prediction_paths(folder, ["A1", "A2"]) == {
+    assert prediction_paths(folder, parts_of("A1", "A2")) == {
         "A1": folder / "A1.ome.tif",
         "A2": folder / "A2.ome.zarr",
     }
     (folder / "A1.zarr").mkdir()
     with pytest.raises(InputError, match="A1.ome.tif.*A1.zarr$"):
-        prediction_paths(folder, ["A1"])
+        prediction_paths(folder, parts_of("A1"))
 
 
 def write_zarr_image(sink, image):
@@ -184,13 +193,13 @@ def test_predictions_are_found_in_a_plate(tmp_path, inside):
     with open_plate_writer(plate).streamed_well("A1", description) as sink:
         write_zarr_image(sink, image)
     folder = plate if not inside else tmp_path
-    path = prediction_paths(folder, ["A1"])["A1"]
+    path = prediction_paths(folder, parts_of("A1"))["A1"]
     assert path.relative_to(plate) == pathlib.Path("A/1/0")
     well = dataclasses.replace(disks())
     scores = score_prediction(path, "c", well, ("DISK",), Region())
     assert scores.predictions["DISK"].max() == 0
     with pytest.raises(InputError, match="prediction of well B2"):
-        prediction_paths(plate, ["B2"])
+        prediction_paths(plate, parts_of("B2"))
 
 
 def test_a_zarr_image_is_the_prediction_itself(tmp_path):
@@ -198,4 +207,4 @@ def test_a_zarr_image_is_the_prediction_itself(tmp_path):
     description = ZarrDescription((64, 80), ["DISK:median"], dtype=np.float32)
     with streamed_ome_zarr(path, description) as sink:
         write_zarr_image(sink, np.zeros((1, 64, 80), np.float32))
-    assert prediction_paths(path, ["A1"]) == {"A1": path}
+    assert prediction_paths(path, parts_of("A1")) == {"A1": path}

@@ -177,7 +177,7 @@ def test_without_optuna_the_extra_is_named(search, monkeypatch):
         return load(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(InputError, match=r"isl\[tune\]"):
+    with pytest.raises(InputError, match=r"install .\.\[tune\]. in the folder"):
         open_study(search)
 
 

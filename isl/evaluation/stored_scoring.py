@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from isl.errors import InputError
+from isl.evaluation.parts import Part
 from isl.evaluation.scoring import LabelScores, read_true_bins
 from isl.evaluation.tile_scoring import score_tiles
 from isl.evaluation.wells import WellScores, empty_scores
@@ -83,7 +84,7 @@ class StoredPrediction:
 
 
 def prediction_paths(
-    path: str | os.PathLike, wells: Sequence[str]
+    path: str | os.PathLike, parts: Sequence[Part]
 ) -> dict[str, pathlib.Path]:
     """Returns the predictions of wells.
 
@@ -91,18 +92,31 @@ def prediction_paths(
         path: An OME-Zarr plate of predictions, or a folder that holds one for
             each well, or such a plate, as `predict_plate.py` writes. For one
             well also the prediction itself.
-        wells: Names of the wells.
+        parts: What will be scored.
+
+    Returns:
+        Name of a well to its prediction.
 
     Raises:
-        InputError: If there is none of a well, or more than one.
+        InputError: If there is none of a well, or more than one, or two
+            conditions have a well of one name.
     """
     path = pathlib.Path(path)
+    wells = dict.fromkeys(part.well.name for part in parts)
+    for well in wells:
+        names = {p.spec.condition for p in parts if p.well.name == well}
+        if len(names) > 1:
+            raise InputError(
+                f"{path}: a prediction cannot be that of several wells; "
+                f"score one condition at a time. Received: {well} of "
+                f"{', '.join(sorted(names))}"
+            )
     plates = [plate for plate in (path, path / PLATE) if is_plate(plate)]
     if plates or (path.is_dir() and not is_zarr(path)):
         return {well: _prediction_path(path, plates, well) for well in wells}
-    if len(set(wells)) > 1:
+    if len(wells) > 1:
         raise InputError(
-            f"{path}: one prediction cannot be that of {len(set(wells))} "
+            f"{path}: one prediction cannot be that of {len(wells)} "
             f"wells; predictions must be a folder that holds one for each. "
             f"Received: {', '.join(wells)}"
         )

@@ -1,7 +1,8 @@
-"""A model as a package of bioimage.io, which Fiji, napari and ilastik read.
+"""A model as a package of bioimage.io (https://bioimage.io, format 0.5).
 
-The package holds the network as `.keras`, a test input with what the network
-made of it, and what a reader must know (https://bioimage.io, format 0.5).
+It holds the network as `.keras`, a test input with what the network made of
+it, how inputs are scaled, and what a reader must know. Programs that run
+`keras_v3` weights, as bioimageio.core does, need no `isl`.
 """
 
 import dataclasses
@@ -13,10 +14,14 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
+from isl.network.networks import Network
+from isl.preprocessing.normalization import TRANSMITTED
 
+_EPSILON = 1e-6  # As bioimage.io has it.
 WEIGHTS_FILE = "weights.keras"
 TEXT_FILE = "README.md"
 _DOI = "10.1016/j.cell.2018.03.040"
@@ -35,20 +40,11 @@ class PackageFacts:
         authors: Names of the people who trained it, at least one.
         licence: SPDX identifier of the licence of the weights; None for that
             of the training data, if it is known.
-        sample: A stack to test with, float32 intensities in [0, 1], [row,
-            column, z], of `sample_shape`; None for noise.
     """
 
     name: str
     authors: Sequence[str]
     licence: str | None = None
-    sample: np.ndarray | None = None
-
-
-def sample_shape(description: ModelDescription) -> tuple[int, int]:
-    """Returns rows and columns of the test input: one step off the least."""
-    network = description.architecture
-    return network.input_size + network.grid, network.input_size
 
 
 def write_package(
@@ -68,22 +64,23 @@ def write_package(
         facts: What only a person can tell.
 
     Raises:
-        InputError: If bioimageio.spec is not installed, an author or the
-            licence is missing, or the package breaks a rule.
+        InputError: If bioimageio.spec is not installed, the name, an author
+            or the licence is missing, or the package breaks a rule.
     """
     spec = _import_spec()
-    if facts is None or not facts.authors:
+    if facts is None or not facts.authors or not facts.name:
         raise InputError(
-            "authors: at least one must be given for bioimage.io. "
-            "Received: none"
+            "name and at least one of authors must be given for bioimage.io. "
+            f"Received: {facts and facts.name}, {facts and facts.authors}"
         )
     licence = facts.licence or _licence(description)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        exported.save(folder / WEIGHTS_FILE)
-        planes = _test_input(description, facts.sample)
+        padded = _with_halo(exported, description.architecture.margin)
+        padded.save(folder / WEIGHTS_FILE)
+        planes = _test_input(description)
         np.save(folder / "input.npy", planes)
-        outputs = keras.tree.flatten(exported.predict_on_batch(planes))
+        outputs = keras.tree.flatten(padded.predict_on_batch(_scaled(planes)))
         for label, values in zip(exported.output_names, outputs, strict=True):
             np.save(folder / f"{label}.npy", np.asarray(values))
         (folder / TEXT_FILE).write_text(
@@ -128,16 +125,53 @@ def _licence(description: ModelDescription) -> str:
     return found.pop()
 
 
-def _test_input(
-    description: ModelDescription, sample: np.ndarray | None
-) -> np.ndarray:
-    """The test input, float32, [1, row, column, z]."""
-    if sample is None:
-        generator = np.random.default_rng(0)
-        shape = (*sample_shape(description), description.num_z)
-        # As published data are normalised.
-        sample = np.clip(generator.normal(0.5, 0.125, shape), 0, 1)
-    return sample.astype(np.float32)[np.newaxis]
+def _with_halo(exported: keras.Model, margin: int) -> keras.Model:
+    """The network with outputs of the size of the input.
+
+    Programs place the outputs of tiles by a halo that they cut off.
+    """
+    if not margin:
+        return exported
+    outputs = [
+        layers.ZeroPadding2D(margin, name=f"{label}_halo")(values)
+        for label, values in zip(
+            exported.output_names, exported.outputs, strict=True
+        )
+    ]
+    return keras.Model(exported.inputs, outputs, name=exported.name)
+
+
+def _test_input(description: ModelDescription) -> np.ndarray:
+    """Noise in units of a camera, float32, [1, row, column, z]."""
+    network = description.architecture
+    shape = (network.input_size + network.grid, network.input_size)
+    generator = np.random.default_rng(0)
+    values = generator.normal(2000, 500, (1, *shape, description.num_z))
+    return values.astype(np.float32)
+
+
+def _scaled(planes: np.ndarray) -> np.ndarray:
+    """Does what `_preprocessing` asks for."""
+    standard = (planes - planes.mean()) / (planes.std() + _EPSILON)
+    target = standard * TRANSMITTED.std + TRANSMITTED.mean
+    return np.clip(target, 0, 1).astype(np.float32)
+
+
+def _preprocessing(v: Any) -> list[Any]:
+    """A stack gets the mean and the deviation that networks learn from."""
+    return [
+        v.ZeroMeanUnitVarianceDescr(
+            kwargs=v.ZeroMeanUnitVarianceKwargs(
+                axes=["y", "x", "channel"], eps=_EPSILON
+            )
+        ),
+        v.ScaleLinearDescr(
+            kwargs=v.ScaleLinearKwargs(
+                gain=TRANSMITTED.std, offset=TRANSMITTED.mean
+            )
+        ),
+        v.ClipDescr(kwargs=v.ClipKwargs(min=0.0, max=1.0)),
+    ]
 
 
 def _text(
@@ -161,16 +195,16 @@ light; for each pixel {", ".join(statistics)} of a predicted distribution.
 
 ## Input
 
-`planes`: {description.num_z} focal planes in order, as channels. Intensities
-in [0, 1], scaled so that each stack has mean 0.5 and standard deviation 0.125;
-what lies outside is clipped. Rows and columns: {network.input_size} plus a
-multiple of {network.grid}.
+`planes`: {description.num_z} focal planes in order, as channels, in any units.
+The package scales each stack to mean 0.5 and standard deviation 0.125 and clips
+it to [0, 1]. Rows and columns: {network.input_size} plus a multiple of
+{network.grid}.
 
 ## Output
 
-One tensor for each label, with one channel for each statistic, in [0, 1].
-Each side is smaller than the input by 2 x {network.margin} pixels, the field of
-view that a prediction needs; tile with that much overlap.
+One tensor for each label, with one channel for each statistic, in [0, 1], of
+the size of the input. The outer {network.margin} pixels, whose field of view
+reaches outside, are 0: a halo for programs that predict in tiles.
 
 ## Training data
 
@@ -181,6 +215,22 @@ view that a prediction needs; tile with that much overlap.
 It has seen nothing but its training data: compare its predictions with a real
 stain on some of your own images before you trust it.
 """
+
+
+def halo(network: Network) -> int:
+    """Returns how much of an output programs cut off on each side, pixels.
+
+    They add as much to an input, which must stay on the grid: the margin,
+    rounded up.
+    """
+    return -(-network.margin // network.grid) * network.grid
+
+
+def _output_axis(v: Any, name: str, cut: int) -> Any:
+    size = v.SizeReference(tensor_id="planes", axis_id=name)
+    if not cut:
+        return v.SpaceOutputAxis(id=name, size=size)
+    return v.SpaceOutputAxisWithHalo(id=name, size=size, halo=cut)
 
 
 def _describe(
@@ -201,7 +251,7 @@ def _describe(
 
     planes = v.InputTensorDescr(
         id="planes",
-        description="Transmitted light, intensities in [0, 1]; see README.md",
+        description="Focal planes in transmitted light; see README.md",
         axes=[
             v.BatchAxis(),
             *(v.SpaceInputAxis(id=name, size=size) for name in ("y", "x")),
@@ -209,8 +259,9 @@ def _describe(
                 channel_names=[f"z{z}" for z in range(description.num_z)]
             ),
         ],
-        data=v.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),
+        data=v.IntervalOrRatioDataDescr(type="float32"),
         test_tensor=file("input.npy"),
+        preprocessing=_preprocessing(v),
     )
     outputs = [
         v.OutputTensorDescr(
@@ -218,17 +269,7 @@ def _describe(
             description=f"{label}, intensities in [0, 1]",
             axes=[
                 v.BatchAxis(),
-                *(
-                    v.SpaceOutputAxis(
-                        id=name,
-                        size=v.SizeReference(
-                            tensor_id="planes",
-                            axis_id=name,
-                            offset=-2 * network.margin,
-                        ),
-                    )
-                    for name in ("y", "x")
-                ),
+                *(_output_axis(v, name, halo(network)) for name in ("y", "x")),
                 v.ChannelAxis(channel_names=list(statistics)),
             ],
             data=v.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),

@@ -22,7 +22,8 @@ KERAS, SAVED_MODEL, ONNX, BIOIMAGEIO = FORMATS = (
 # What a path must end in.
 _SUFFIXES = {KERAS: ".keras", ONNX: ".onnx", BIOIMAGEIO: ".zip"}
 # Back ends that Keras can write a format from.
-_BACKENDS = {SAVED_MODEL: ("tensorflow", "jax"), ONNX: ("tensorflow",)}
+# (under JAX a cropping of unknown size cannot be).
+_BACKENDS = {SAVED_MODEL: "tensorflow", ONNX: "tensorflow"}
 
 
 def export_model(
@@ -76,10 +77,10 @@ def _check(path: pathlib.Path, kind: str) -> None:
             f"{path}: output must be a new folder. Received: one that exists"
         )
     backend = keras.backend.backend()
-    if backend not in _BACKENDS.get(kind, (backend,)):
+    if backend != _BACKENDS.get(kind, backend):
         raise InputError(
             f"format: {kind} must be written with KERAS_BACKEND="
-            f"{' or '.join(_BACKENDS[kind])}. Received: {backend}"
+            f"{_BACKENDS[kind]}. Received: {backend}"
         )
     if kind == ONNX:
         try:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from isl.errors import InputError
 from isl.network.blocks import CropMargin, interleave
-from isl.network.intensity_bins import is_statistic, statistics
+from isl.network.intensity_bins import statistics
 from isl.network.model_folder import ModelDescription
 from isl.network.unet_body import StandardizePlanes, standardize_planes
+from isl.prediction.predictor import check_names
 
 INPUT_NAME = "planes"
 
@@ -42,20 +42,10 @@ def build_exported(
         the name of the label; of one label only that.
 
     Raises:
-        InputError: If a label or statistic is unknown.
+        InputError: If a label or statistic is unknown or named twice, or a
+            regression head has no such statistic.
     """
-    labels = tuple(labels or description.labels)
-    for label in labels:
-        if label not in description.labels:
-            raise InputError(
-                f"labels must be from {', '.join(description.labels)}. "
-                f"Received: {label}"
-            )
-    for name in names:
-        if not is_statistic(name):
-            raise InputError(
-                f"statistics must be those of predict.py. Received: {name}"
-            )
+    labels, names = check_names(description, labels or None, names)
     plain = keras.models.clone_model(
         keras.Model(model.input, [model.output[label] for label in labels]),
         clone_function=lambda layer: layer,
@@ -67,7 +57,7 @@ def build_exported(
     pairs = interleave(planes, ops.ones_like(planes))
     for label, logits in zip(labels, plain(pairs), strict=True):
         logits = logits / description.temperatures.get(label, 1.0)
-        values = statistics(logits, tuple(names), plain=True)
+        values = statistics(logits, names, plain=True)
         outputs.append(layers.Identity(name=label)(values))
     return keras.Model(planes, outputs, name="isl")
 
