@@ -94,7 +94,9 @@ def test_main_job(tmp_path):
         labels="DAPI_CONFOCAL,MAP2_CONFOCAL",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
-    assert trained.stdout.startswith("4 steps in ")
+    first, last = trained.stdout.splitlines()
+    assert first.startswith("validation: well A1 is trained on")
+    assert last.startswith("4 steps in ")
     assert "100%" in trained.stderr
     predicted = run_script(
         "predict.py", model=tmp_path / "run" / "model",

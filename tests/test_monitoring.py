@@ -116,7 +116,7 @@ def recorded(tmp_path_factory):
     scores = DistributionScores()
     record.write_epoch(
         dict.fromkeys(RUN_COLUMNS, 1.0) | {"step": 2},
-        {"loss": 0.75},
+        {"loss": 0.75, "A_loss": 0.75},
         Validation(
             {"A": {"pearson": 0.5, "nll": None}},
             {"A": np.zeros((4, 6, 3), np.float32)},

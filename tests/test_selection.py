@@ -138,8 +138,12 @@ def test_patches_that_are_trained_on_select_nothing(data, tmp_path):
         Trainer(config, [spec], root, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     fitted = dataclasses.replace(config, keep_best=False, fit_temperature=True)
-    (line,) = Trainer(fitted, [spec], root, tmp_path / "fitted").describe()
-    assert "will stay too sure" in line
+    lines = Trainer(fitted, [spec], root, tmp_path / "fitted").describe()
+    assert [line.split(":")[0] for line in lines] == [
+        "validation",
+        "fit_temperature",
+    ]
+    assert "will stay too sure" in lines[1]
 
 
 @pytest.mark.parametrize(
