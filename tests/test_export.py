@@ -182,6 +182,18 @@ def test_an_input_with_a_halo_stays_on_the_grid(name):
 
 
 @FOREIGN_WARNINGS
+def test_a_package_tells_of_the_labels_that_are_in_it(folder, tmp_path):
+    pytest.importorskip("bioimageio.spec", reason="needs the extra `export`")
+    path = tmp_path / "m.zip"
+    export_model(folder, path, "bioimageio", ("B",), facts=FACTS)
+    with zipfile.ZipFile(path) as file:
+        text = file.read("README.md").decode()
+        assert "predicts\nB from 2 planes" in text
+        assert "B.npy" in file.namelist() and "A.npy" not in file.namelist()
+    gc.collect()  # Closes what it leaves open.
+
+
+@FOREIGN_WARNINGS
 def test_a_package_needs_authors_and_a_licence(folder, tmp_path):
     pytest.importorskip("bioimageio.spec", reason="needs the extra `export`")
     for facts, message in (

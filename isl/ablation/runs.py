@@ -25,13 +25,12 @@ from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.tables import POOLED
 from isl.evaluation.texture import texture_pearson
 from isl.evaluation.wells import metric_rows
-from isl.files import read_json
 from isl.images import Well, open_wells
 from isl.network.architecture import Architecture
 from isl.network.cost import multiply_adds_per_pixel
 from isl.network.model_folder import load_model
 from isl.specs import DatasetSpec, Region
-from isl.training.checkpoint import CONFIG_FILE, check_data, check_run
+from isl.training.checkpoint import check_data, check_run, check_settings
 from isl.training.data import resolve
 from isl.training.trainer import MODEL_FOLDER, Trainer
 
@@ -274,11 +273,13 @@ def _is_run(study: Study, cell: Cell, path: pathlib.Path) -> bool:
 
 def _train_and_score(study: Study, cell: Cell, show_progress: bool) -> None:
     config = study.grid.config(cell)
-    begun = study.workdir(cell) / CONFIG_FILE
-    if begun.is_file():  # On the same terms: no other budget half way.
-        check_run(
-            begun, read_json(begun), resolve(config, study.specs), study.specs
-        )
+    # A run that was begun goes on on the same terms: no other budget.
+    check_settings(
+        study.workdir(cell),
+        resolve(config, study.specs),
+        study.specs,
+        may_change=(),
+    )
     trainer = Trainer(
         config,
         study.specs,

@@ -84,7 +84,8 @@ def write_package(
         for label, values in zip(exported.output_names, outputs, strict=True):
             np.save(folder / f"{label}.npy", np.asarray(values))
         (folder / TEXT_FILE).write_text(
-            _text(facts, description, statistics), encoding="utf-8"
+            _text(facts, description, exported.output_names, statistics),
+            encoding="utf-8",
         )
         try:
             package = _describe(
@@ -177,6 +178,7 @@ def _preprocessing(v: Any) -> list[Any]:
 def _text(
     facts: PackageFacts,
     description: ModelDescription,
+    labels: Sequence[str],
     statistics: Sequence[str],
 ) -> str:
     """What a reader must know, as Markdown."""
@@ -190,7 +192,7 @@ def _text(
     return f"""# {facts.name}
 
 In silico labeling (Christiansen et al. 2018, doi:{_DOI}): predicts
-{", ".join(description.labels)} from {description.num_z} planes of transmitted
+{", ".join(labels)} from {description.num_z} planes of transmitted
 light; for each pixel {", ".join(statistics)} of a predicted distribution.
 
 ## Input

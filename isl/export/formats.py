@@ -21,8 +21,8 @@ KERAS, SAVED_MODEL, ONNX, BIOIMAGEIO = FORMATS = (
 
 # What a path must end in.
 _SUFFIXES = {KERAS: ".keras", ONNX: ".onnx", BIOIMAGEIO: ".zip"}
-# Back ends that Keras can write a format from.
-# (under JAX a cropping of unknown size cannot be).
+# Back ends that Keras can write a format from; under JAX a cropping of unknown
+# size cannot be.
 _BACKENDS = {SAVED_MODEL: "tensorflow", ONNX: "tensorflow"}
 
 

@@ -24,7 +24,7 @@ CONFIG_FILE = "config.json"
 CHECKPOINT_FILE = "checkpoint.weights.h5"
 
 # A run may be resumed with another value of these.
-_MAY_CHANGE = (
+MAY_CHANGE = (
     "num_steps",
     "max_minutes",
     "frozen_norm_share",
@@ -50,13 +50,15 @@ def check_settings(
     workdir: str | os.PathLike,
     config: TrainConfig,
     specs: Sequence[DatasetSpec],
+    may_change: Sequence[str] = MAY_CHANGE,
 ) -> None:
     """Makes sure that a folder is new or holds a run with these settings.
 
     Args:
         workdir: Folder of the run.
-        config: How to train.
+        config: How to train, from `isl.training.data.resolve`.
         specs: Data sets.
+        may_change: Settings that need not agree.
 
     Raises:
         InputError: If the folder holds a run with other settings or other
@@ -64,7 +66,7 @@ def check_settings(
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
     if path.is_file():
-        check_run(path, read_json(path), config, specs, _MAY_CHANGE)
+        check_run(path, read_json(path), config, specs, may_change)
 
 
 def check_run(

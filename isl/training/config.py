@@ -329,12 +329,12 @@ class TrainConfig:
 def describe_setting(name: str) -> str:
     """Returns what `TrainConfig` says of one of its attributes."""
     text = inspect.getdoc(TrainConfig) or ""
-    for names, meaning in re.findall(
-        r"^    ([\w, ]+): (.*?)(?=^    \w|\Z)", text, re.MULTILINE | re.DOTALL
-    ):
-        if name in names.split(", "):
-            return " ".join(meaning.split())
-    raise KeyError(name)
+    meaning = re.search(
+        rf"^    {name}: (.*?)(?=^    \w|\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    if meaning is None:
+        raise KeyError(name)
+    return " ".join(meaning.group(1).split())
 
 
 def with_network(config: TrainConfig, network: Network) -> TrainConfig:
