@@ -51,8 +51,8 @@ _REPLACED = {
         (
             flags.DEFINE_integer,
             "accumulation_steps batch_size focus_shift label_stride num_steps "
-            "num_validation_crops num_z output_size recalibration_batches "
-            "seed steps_per_epoch warmup_steps",
+            "num_validation_crops num_z output_size patience "
+            "recalibration_batches seed steps_per_epoch warmup_steps",
         ),
         (
             flags.DEFINE_float,

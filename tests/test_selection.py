@@ -117,6 +117,30 @@ def test_run_keeps_its_first_epoch_if_later_ones_are_worse(
         np.testing.assert_array_equal(values, first[name])
 
 
+def test_patience_ends_a_run_that_gets_no_better(worsening, data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(
+        BEST, num_steps=9, steps_per_epoch=1, patience=2
+    )
+    trainer = Trainer(config, [spec], root, tmp_path)
+    trainer.train()
+    assert trainer.step == 3  # The first was the best.
+    again = Trainer(config, [spec], root, tmp_path)
+    again.train()
+    assert again.step == 3
+    longer = dataclasses.replace(config, patience=3)
+    resumed = Trainer(longer, [spec], root, tmp_path)
+    resumed.train()
+    assert resumed.step == 4
+    assert load_model(tmp_path / "model")[1].provenance["steps"] == 1
+
+
+def test_patience_needs_the_best_epoch():
+    config = dataclasses.replace(BEST, keep_best=False, patience=2)
+    with pytest.raises(InputError, match="must come with keep_best"):
+        config.check()
+
+
 def test_temperature_is_fitted_to_the_network_that_is_kept(
     worsening, data, tmp_path
 ):

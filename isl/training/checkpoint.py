@@ -28,6 +28,7 @@ MAY_CHANGE = (
     "num_steps",
     "max_minutes",
     "frozen_norm_share",
+    "patience",
     "activation_histograms",
 )
 

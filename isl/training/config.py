@@ -28,7 +28,13 @@ _AT_LEAST_ONE = (
     "label_stride",
     "num_validation_crops",
 )
-_POSITIVE = ("learning_rate", "body_learning_rate", "max_minutes", "num_z")
+_POSITIVE = (
+    "learning_rate",
+    "body_learning_rate",
+    "max_minutes",
+    "num_z",
+    "patience",
+)
 _NOT_NEGATIVE = (
     "recalibration_batches",
     "warmup_steps",
@@ -108,6 +114,9 @@ class TrainConfig:
         keep_best: Whether the run saves the network of the epoch that did best
             on the validation patches (`isl.training.selection`), instead of
             the last; `train_split` must not contain `validation_split`.
+        patience: The run ends when this many epochs in a row were no better
+            than the best one, which `keep_best` must save. None: it does not
+            end sooner.
         fit_temperature: Whether to fit a temperature for each label on the
             validation patches at the end (`isl.training.temperature`).
         init_from: Model folder to start from: weights that fit are taken
@@ -162,6 +171,7 @@ class TrainConfig:
     seed: int = 0
     max_minutes: float | None = None
     keep_best: bool = False
+    patience: int | None = None
     fit_temperature: bool = False
     init_from: str | None = None
     freeze_body: bool = False
@@ -238,6 +248,11 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be positive. Received: {value}")
+        if self.patience is not None and not self.keep_best:
+            raise InputError(
+                f"patience must come with keep_best, which saves the epoch "
+                f"that it goes back to. Received: {self.patience}"
+            )
         labels = self.labels
         if labels is not None and not 0 < len(set(labels)) == len(labels):
             raise InputError(

@@ -64,6 +64,14 @@ class BestEpoch:
         if known and stored["steps"] <= step:
             self.facts = {name: stored[name] for name in names}
 
+    def age(self, step: int) -> int:
+        """Returns the steps done since the best epoch; 0 before the first.
+
+        Args:
+            step: Steps that the run has done.
+        """
+        return step - self.facts["steps"] if self.facts else 0
+
     def improves(
         self, validation: Validation, steps: int, minutes: float
     ) -> bool:

@@ -183,13 +183,22 @@ class Trainer:
             share = max(share, self.minutes / self.config.max_minutes)
         return min(share, 1.0)
 
+    def _is_over(self) -> bool:
+        """Tells whether steps, minutes or patience are used up."""
+        patience = self.config.patience
+        if self._best is not None and patience is not None:
+            age = self._best.age(self.step)
+            if age >= patience * self.config.steps_per_epoch:
+                return True
+        return self._progress() >= 1.0
+
     def train(
         self,
         show_progress: bool = False,
         draw_calibration: DrawCalibration | None = None,
         after_epoch: Callable[[int, Validation], None] | None = None,
     ) -> None:
-        """Trains until the steps or the minutes are used up.
+        """Trains until the steps, the minutes or the patience are used up.
 
         Args:
             show_progress: Shows a progress bar on standard error.
@@ -209,14 +218,14 @@ class Trainer:
             )
             record.write_start(self.run)
         bar = tqdm(
-            total=self.config.num_steps,
+            total=None if self.config.max_minutes else self.config.num_steps,
             initial=self.step,
             desc="train",
             unit="step",
             disable=not show_progress,
         )
         try:
-            while self._progress() < 1.0:
+            while not self._is_over():
                 validation = self._train_epoch(bar, record)
                 if after_epoch is not None:
                     after_epoch(self.step, validation)
@@ -284,7 +293,8 @@ class Trainer:
         }
         if record is not None:
             self._write_epoch(record, state, losses, validation)
-        bar.set_postfix(loss=f"{losses['loss']:.3f}")
+        minutes = f"{self.minutes:.1f}/{self.config.max_minutes or '-'}"
+        bar.set_postfix(loss=f"{losses['loss']:.3f}", minutes=minutes)
         return validation
 
     def _write_epoch(
