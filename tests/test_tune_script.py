@@ -1,8 +1,8 @@
 """The search for settings: trials, pruning, resuming, what is printed."""
 
-import builtins
 import dataclasses
 import shlex
+import sys
 
 import optuna
 import pytest
@@ -169,14 +169,7 @@ def test_settings_as_flags(search):
 
 
 def test_without_optuna_the_extra_is_named(search, monkeypatch):
-    load = builtins.__import__
-
-    def refuse(name, *arguments, **options):
-        if name == "optuna":
-            raise ImportError(name)
-        return load(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"install .\.\[tune\]. in the folder"):
         open_study(search)
 

@@ -207,7 +207,7 @@ def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
     path.parent.mkdir()
     path.write_bytes(b"ZISRAWFILE")
     monkeypatch.setitem(sys.modules, "bioio", None)
-    message = r"two\.czi: the extra bioio must be installed"
+    message = r"two\.czi: the extra `bioio` must be installed"
     with pytest.raises(InputError, match=message):
         open_image(path)
     with pytest.raises(InputError, match=message):

@@ -12,13 +12,15 @@ import dataclasses
 import json
 import os
 import pathlib
+import types
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isl.ablation.claims import claim
-from isl.errors import DivergenceError, InputError
+from isl.errors import DivergenceError
+from isl.extras import import_extra
 from isl.network.networks import NETWORKS
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import check_run
@@ -153,15 +155,8 @@ def _sampler(search: Search, number: int) -> "optuna.samplers.BaseSampler":
     return _import_optuna().samplers.TPESampler(seed=seed)
 
 
-def _import_optuna():
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError(
-            "tune: needs Optuna, which the extra `tune` installs "
-            "(pip install '.[tune]' in the folder of isl). "
-            "Received: no such package"
-        ) from error
+def _import_optuna() -> types.ModuleType:
+    optuna = import_extra("optuna", "tune", "tune")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers
 
 from isl.errors import InputError
+from isl.extras import import_extra
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
 from isl.preprocessing.normalization import TRANSMITTED
@@ -67,7 +68,8 @@ def write_package(
         InputError: If bioimageio.spec is not installed, the name, an author
             or the licence is missing, or the package breaks a rule.
     """
-    spec = _import_spec()
+    import_extra("bioimageio.spec.model.v0_5", "export", "format")
+    spec = import_extra("bioimageio.spec", "export", "format")
     if facts is None or not facts.authors or not facts.name:
         raise InputError(
             "name and at least one of authors must be given for bioimage.io. "
@@ -97,19 +99,6 @@ def write_package(
                 f"bioimage.io: the package must keep its rules. Received: "
                 f"{error}"
             ) from error
-
-
-def _import_spec() -> Any:
-    try:
-        import bioimageio.spec
-        import bioimageio.spec.model.v0_5
-    except ImportError as error:
-        raise InputError(
-            "format: bioimage.io needs bioimageio.spec, which the extra "
-            "`export` installs (pip install '.[export]' in the folder of "
-            "isl). Received: no such package"
-        ) from error
-    return bioimageio.spec
 
 
 def _training_specs(description: ModelDescription) -> list[Mapping[str, Any]]:

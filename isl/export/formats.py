@@ -9,6 +9,7 @@ import keras
 from isl.errors import InputError
 from isl.export.bioimageio import PackageFacts, write_package
 from isl.export.network import INPUT_NAME, build_exported
+from isl.extras import import_extra
 from isl.files import atomic_path
 from isl.network.model_folder import load_model
 
@@ -83,14 +84,7 @@ def _check(path: pathlib.Path, kind: str) -> None:
             f"{_BACKENDS[kind]}. Received: {backend}"
         )
     if kind == ONNX:
-        try:
-            import tf2onnx  # noqa: F401
-        except ImportError as error:
-            raise InputError(
-                "format: ONNX needs tf2onnx, which the extra `export` "
-                "installs (pip install '.[export]' in the folder of isl). "
-                "Received: no such package"
-            ) from error
+        import_extra("tf2onnx", "export", "format")
 
 
 def _export(exported: keras.Model, path: pathlib.Path, kind: str) -> None:

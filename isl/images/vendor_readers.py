@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from isl.errors import InputError
+from isl.extras import import_extra
 
 # Suffix of a file to the package that teaches bioio to read it. The extra
 # holds the first three, which need neither Java nor a compiler.
@@ -109,14 +110,7 @@ def _identify(file: pathlib.Path) -> tuple:
 
 
 def _open_reader(file: pathlib.Path) -> Any:
-    try:
-        import bioio
-    except ImportError as error:
-        raise InputError(
-            f"{file}: the extra bioio must be installed to read it "
-            "(pip install '.[bioio]' in the folder of isl). "
-            "Received: no package bioio."
-        ) from error
+    bioio = import_extra("bioio", "bioio", str(file))
     try:
         return bioio.BioImage(file)
     # No plugin, or what the plugin raises for a damaged file.

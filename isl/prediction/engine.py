@@ -6,10 +6,8 @@ tool, which has telemetry, is not used (BUILD_NOTES D36).
 """
 
 import dataclasses
-import importlib
 import pathlib
 import tempfile
-import types
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
@@ -17,6 +15,7 @@ import keras
 import numpy as np
 
 from isl.errors import InputError
+from isl.extras import import_extra
 from isl.network.intensity_bins import without_products
 from isl.prediction.predictor import Predictor
 
@@ -57,7 +56,8 @@ class OpenVinoEngine:
         }
         if num_threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = num_threads
-        self._core = _import_openvino().Core()
+        openvino = import_extra("openvino", "openvino", "engine")
+        self._core = openvino.Core()
         self._model = model
         self._is_reduced = name == OPENVINO_BFLOAT16
         self._shapes = None
@@ -119,7 +119,7 @@ def check_engine(name: str) -> None:
             f"engine: {name} must have the Keras back end tensorflow, whose "
             f"graphs it reads. Received: {backend}"
         )
-    openvino = _import_openvino()
+    openvino = import_extra("openvino", "openvino", "engine")
     if name == OPENVINO_BFLOAT16:
         known = openvino.Core().get_property(
             _DEVICE, "OPTIMIZATION_CAPABILITIES"
@@ -182,14 +182,3 @@ def _constant_graph(
 
     graph = predict.get_concrete_function().graph
     return graph.as_graph_def().SerializeToString()
-
-
-def _import_openvino() -> types.ModuleType:
-    try:
-        return importlib.import_module("openvino")
-    except ImportError as error:
-        raise InputError(
-            "engine: OpenVINO must be installed, by the extra `openvino` "
-            "(pip install '.[openvino]' in the folder of isl). "
-            f"Received: {error}"
-        ) from error

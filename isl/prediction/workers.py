@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
-import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -18,6 +17,7 @@ import types
 from collections.abc import Iterator, Sequence
 
 from isl.errors import InputError
+from isl.extras import import_extra
 from isl.prediction.plate import (
     CLAIMED,
     FAILED,
@@ -173,7 +173,7 @@ def dask_cluster(
         InputError: If Dask is not installed, there is no scheduler, it goes
             away, or a worker cannot use the model.
     """
-    distributed = _import_distributed()
+    distributed = import_extra("distributed", "cluster", "scheduler")
     try:
         client = distributed.Client(
             scheduler, timeout=CONNECT_SECONDS, set_as_default=False
@@ -285,17 +285,6 @@ def _given_up(well: PlateWell, status: str) -> Outcome:
         f"{well.input.path}: its worker died {MAX_DEATHS} times (exit status "
         f"{status}); there may be too little memory",
     )
-
-
-def _import_distributed() -> types.ModuleType:
-    try:
-        return importlib.import_module("distributed")
-    except ImportError as error:
-        raise InputError(
-            "scheduler: needs Dask, which the extra `cluster` installs "
-            "(pip install '.[cluster]' in the folder of isl). "
-            f"Received: {error}"
-        ) from error
 
 
 def _no_scheduler(scheduler: str, rule: str) -> InputError:
