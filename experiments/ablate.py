@@ -25,7 +25,7 @@ from isl.ablation.grid import load_grid
 from isl.ablation.runs import Study, check_outcomes, iter_runs, select_cells
 from isl.command_line import run
 from isl.errors import InputError
-from isl.specs import load_dataset_spec
+from isl.specs import load_dataset_specs
 
 _GRIDS = pathlib.Path(__file__).parent / "grids"
 
@@ -91,7 +91,7 @@ def _print_table(study: Study) -> None:
 def main() -> None:
     study = Study(
         load_grid(_path()),
-        tuple(load_dataset_spec(path) for path in _DATA_SPECS.value),
+        load_dataset_specs(_DATA_SPECS.value),
         _IMAGE_ROOT.value,
         pathlib.Path(_OUTPUT_DIR.value),
         _SPLIT.value,

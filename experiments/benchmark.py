@@ -23,7 +23,7 @@ from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import NETWORKS
 from isl.prediction.engine import ENGINES, KERAS
-from isl.specs import load_dataset_spec
+from isl.specs import load_dataset_specs
 from isl.training.config import PRECISIONS, TrainConfig
 from isl.training.presets import configure
 
@@ -89,7 +89,7 @@ def _input(config: TrainConfig) -> Iterator[workloads.Workload]:
             "data_specs and image_root must be given with --what=input. "
             f"Received: {_DATA_SPECS.value}, {_IMAGE_ROOT.value}"
         )
-    specs = map(load_dataset_spec, _DATA_SPECS.value)
+    specs = load_dataset_specs(_DATA_SPECS.value)
     return workloads.input_workloads(config, specs, _IMAGE_ROOT.value)
 
 

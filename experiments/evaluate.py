@@ -25,7 +25,7 @@ from isl.evaluation.wells import check_labels, metric_rows
 from isl.figures.evaluation_output import write_evaluation
 from isl.network.model_folder import load_model
 from isl.provenance import git_commit, versions
-from isl.specs import Region, load_dataset_spec
+from isl.specs import Region, load_dataset_specs
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.")
 _PREDICTIONS = flags.DEFINE_string(
@@ -69,7 +69,7 @@ def _scores():
         )
     region = Region.parse(_REGION.value) if _REGION.value else None
     segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
-    specs = [load_dataset_spec(path) for path in _DATA_SPECS.value]
+    specs = load_dataset_specs(_DATA_SPECS.value)
     loaded = load_model(_MODEL.value) if _MODEL.value else None
     check_labels(_LABELS.value or (), specs, loaded and loaded[1].labels)
     parts = open_parts(specs, _IMAGE_ROOT.value, _SPLIT.value, region)

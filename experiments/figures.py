@@ -28,7 +28,7 @@ from isl.figures.reliability_figure import reliability_figures
 from isl.figures.training_curves import read_log, training_curves
 from isl.network.architecture import ARCHITECTURES
 from isl.network.model_folder import load_description
-from isl.specs import Region, load_dataset_spec
+from isl.specs import Region, load_dataset_specs
 
 _CURVES = {"z_planes": "num_z", "data_amount": "train_share"}
 _READING = ("reliability", "training", *_CURVES, "multi_task")
@@ -72,7 +72,7 @@ def _need(holder):
 
 
 def _specs():
-    return [load_dataset_spec(path) for path in _need(_DATA_SPECS)]
+    return load_dataset_specs(_need(_DATA_SPECS))
 
 
 def _network():

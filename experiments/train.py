@@ -16,7 +16,7 @@ from absl import flags
 from isl.command_line import run
 from isl.figures.reliability_figure import reliability_png
 from isl.network.networks import NETWORKS
-from isl.specs import load_dataset_spec
+from isl.specs import load_dataset_specs
 from isl.training.config import TrainConfig, describe_setting
 from isl.training.distribution import KINDS, start_distribution
 from isl.training.distribution_rules import Hosts
@@ -102,7 +102,7 @@ def main() -> None:
     hosts = Hosts(*(flag.value for flag in _HOSTS))
     trainer = Trainer(
         _config(),
-        [load_dataset_spec(path) for path in _DATA_SPECS.value],
+        load_dataset_specs(_DATA_SPECS.value),
         _IMAGE_ROOT.value,
         _WORKDIR.value,
         start_distribution(_DISTRIBUTION.value, _DEVICES.value, hosts),

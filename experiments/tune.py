@@ -8,8 +8,8 @@ Needs the extra `tune` (Optuna). A trial is a run of train.py with proposed
 settings; it is judged by the mean Pearson correlation of the validation
 patches, never by a test split, and stopped early where it falls behind. The
 study lies in `output_dir/study.journal`: the same command goes on where it was
-stopped, and several processes share the trials. Prints the best settings as a
-command for train.py.
+stopped, and several processes share the trials. Writes them to
+`output_dir/table.csv` and prints the best settings as a command for train.py.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ from isl.ablation.search import Search, as_flags, iter_trials, open_study
 from isl.command_line import run
 from isl.errors import InputError
 from isl.network.networks import NETWORKS
-from isl.specs import load_dataset_spec
+from isl.specs import load_dataset_specs
 from isl.training.presets import PRESETS
 
 _TRIALS = flags.DEFINE_integer(
@@ -75,7 +75,7 @@ def _search() -> Search:
         preset=_PRESET.value,
         changes=changes,
         network=_MODEL.value,
-        specs=tuple(load_dataset_spec(path) for path in _DATA_SPECS.value),
+        specs=load_dataset_specs(_DATA_SPECS.value),
         image_root=_IMAGE_ROOT.value,
         output_dir=pathlib.Path(_OUTPUT_DIR.value),
         seed=_SEED.value,

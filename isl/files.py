@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isl.errors import InputError
@@ -67,3 +67,29 @@ def read_json(path: str | os.PathLike) -> Any:
         ) from error
     except ValueError as error:
         raise InputError(f"{path}: must be valid JSON. {error}.") from error
+
+
+def read_json_object(
+    path: str | os.PathLike, fields: Mapping[str, type] | None = None
+) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Args:
+        path: The file.
+        fields: Keys that it must have to the types of their values.
+
+    Raises:
+        InputError: If it does not, and as `read_json`.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path}: must be a JSON object. Received: {type(value).__name__}"
+        )
+    for key, kind in (fields or {}).items():
+        if not isinstance(value.get(key), kind):
+            raise InputError(
+                f"{path}: must have {key}, as {kind.__name__}. Received: "
+                f"{json.dumps(value.get(key))[:60]}"
+            )
+    return value

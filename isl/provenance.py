@@ -20,19 +20,27 @@ _PACKAGES = (
 def git_commit() -> str | None:
     """Returns the commit of this source tree, or None outside a checkout.
 
-    "-dirty" is appended if tracked files differ from it.
+    "-dirty" is appended if tracked files differ from it. An installed copy
+    has none, even if it lies inside the checkout of something else.
     """
     folder = pathlib.Path(__file__).resolve().parent
     try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty"],
-            cwd=folder,
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout.strip()
+        top = _git(folder, "rev-parse", "--show-toplevel")
+        if pathlib.Path(top).resolve() != folder.parent:
+            return None
+        return _git(folder, "describe", "--always", "--abbrev=12", "--dirty")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(folder: pathlib.Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.strip()
 
 
 def versions() -> dict[str, str]:

@@ -54,6 +54,15 @@ def test_what_a_run_lasts_and_shows_may_change(workdir, changes):
     check_settings(workdir, dataclasses.replace(CONFIG, **changes), [])
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"config": {}}', '{"config": 1, "specs": []}']
+)
+def test_a_file_of_something_else_is_told(tmp_path, content):
+    (tmp_path / CONFIG_FILE).write_text(content)
+    with pytest.raises(InputError, match=f"{CONFIG_FILE}: must "):
+        check_settings(tmp_path, CONFIG, [])
+
+
 def test_settings_newer_than_the_run_have_had_their_defaults(workdir):
     path = workdir / CONFIG_FILE
     run = json.loads(path.read_text())

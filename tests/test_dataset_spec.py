@@ -14,6 +14,7 @@ from isl.specs import (
     Region,
     list_splits,
     load_dataset_spec,
+    load_dataset_specs,
     select_wells,
 )
 from tests.json_values import edited
@@ -211,6 +212,11 @@ def test_region_parse(text, rows, columns):
 def test_region_parse_mistakes(text):
     with pytest.raises(InputError, match="rows:columns.*Received"):
         Region.parse(text)
+
+
+def test_at_least_one_spec():
+    with pytest.raises(InputError, match="must name a file. Received: none"):
+        load_dataset_specs([])
 
 
 def test_region_resolve():

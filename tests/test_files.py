@@ -4,7 +4,13 @@ import os
 import pytest
 
 from isl.errors import InputError
-from isl.files import atomic_path, read_json, write_json, write_text
+from isl.files import (
+    atomic_path,
+    read_json,
+    read_json_object,
+    write_json,
+    write_text,
+)
 
 
 def names(folder):
@@ -113,3 +119,24 @@ def test_what_is_not_json(tmp_path, content):
         read_json(path)
     assert str(caught.value).startswith(f"{path}: must be valid JSON. ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "must be a JSON object. Received: list"),
+        ('{"a": 1}', "must have a, as dict. Received: 1"),
+        ("{}", "must have a, as dict. Received: null"),
+    ],
+)
+def test_what_is_no_such_object(tmp_path, content, message):
+    path = tmp_path / "values.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_json_object(path, {"a": dict})
+
+
+def test_an_object_comes_back(tmp_path):
+    write_json(tmp_path / "values.json", {"a": {"b": 1}})
+    value = read_json_object(tmp_path / "values.json", {"a": dict})
+    assert value == {"a": {"b": 1}}

@@ -1,5 +1,6 @@
 """The search for settings: trials, pruning, resuming, what is printed."""
 
+import csv
 import dataclasses
 import shlex
 import sys
@@ -104,6 +105,27 @@ def test_a_study_goes_on_where_it_was_stopped(search, curves):
     assert [trial.value for trial in trials] == [0.2, 0.3]
     assert trials[0].params == lost
     assert not list(iter_trials(search, open_study(search), 3))
+
+
+def test_trials_are_in_a_table(search, curves):
+    curves([0.5], [0.2])
+    trials = list(iter_trials(search, open_study(search), 2))
+    path = search.output_dir / search_module.TABLE_FILE
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["trial"], r["state"], r["value"]) for r in rows] == [
+        ("0", "COMPLETE", "0.5"),
+        ("1", "COMPLETE", "0.2"),
+    ]
+    for row, trial in zip(rows, trials, strict=True):
+        assert float(row["momentum"]) == trial.params["momentum"]
+
+
+def test_a_mistake_leaves_no_folder(search):
+    changes = {**search.changes, "labels": ("GFP",)}
+    with pytest.raises(InputError, match="labels must be.*: GFP"):
+        open_study(dataclasses.replace(search, changes=changes))
+    assert not search.output_dir.exists()
 
 
 def test_processes_propose_different_settings(search):

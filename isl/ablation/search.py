@@ -8,7 +8,9 @@ it can be resumed and shared by processes.
 """
 
 import contextlib
+import csv
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isl.ablation.claims import claim
+from isl.ablation.table import TABLE_FILE
 from isl.errors import DivergenceError
 from isl.extras import import_extra
+from isl.files import write_text
 from isl.network.networks import NETWORKS
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import check_run
@@ -118,6 +122,7 @@ def open_study(search: Search) -> "optuna.Study":
             of other settings or data.
     """
     optuna = _import_optuna()
+    config = resolve(search.config({}), search.specs)
     search.output_dir.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(
         str(search.output_dir / STUDY_FILE)
@@ -132,7 +137,6 @@ def open_study(search: Search) -> "optuna.Study":
             n_warmup_steps=NUM_WARMUP_EPOCHS,
         ),
     )
-    config = resolve(search.config({}), search.specs)
     with claim(search.output_dir / STUDY_LOCK, wait=True):
         run = study.user_attrs.get("run")
         if run is None:
@@ -176,7 +180,7 @@ def iter_trials(
         show_progress: Shows progress bars on standard error.
 
     Yields:
-        Each trial that this process did.
+        Each trial that this process did; `table.csv` has it then.
 
     Raises:
         InputError: If the data cannot be used.
@@ -193,7 +197,10 @@ def iter_trials(
                 study.sampler = _sampler(search, len(study.trials))
                 trial = study.ask()
                 stack.enter_context(claim(_lock_file(search, trial.number)))
-            yield _do(search, study, trial, show_progress)
+            ended = _do(search, study, trial, show_progress)
+            with claim(study_lock, wait=True):
+                _write_table(search, study)
+            yield ended
 
 
 def _do(
@@ -222,6 +229,19 @@ def _do(
     except DivergenceError:
         value = 0.0
     return study.tell(trial, value)
+
+
+def _write_table(search: Search, study: "optuna.Study") -> None:
+    """Writes the trials so far, one in a row: what was set and what came."""
+    trials = study.trials
+    settings = list(dict.fromkeys(k for t in trials for k in t.params))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("trial", "state", "value", *settings))
+    for trial in trials:
+        values = (trial.params.get(name) for name in settings)
+        writer.writerow((trial.number, trial.state.name, trial.value, *values))
+    write_text(search.output_dir / TABLE_FILE, text.getvalue())
 
 
 def _num_taken(study: "optuna.Study") -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from isl.ablation.claims import claim
 from isl.errors import InputError
-from isl.files import read_json, write_json, write_text
+from isl.files import read_json_object, write_json, write_text
 
 TABLE_FILE = "table.csv"
 RESULT_SUFFIX = ".result.json"
@@ -75,7 +75,7 @@ def read_result(path: str | os.PathLike) -> tuple[TableRow, ...]:
         InputError: If the file is not from `write_result`.
     """
     try:
-        return tuple(TableRow(**row) for row in read_json(path)["rows"])
+        return tuple(TableRow(**row) for row in read_json_object(path)["rows"])
     except (KeyError, TypeError) as error:
         raise InputError(
             f"{path}: must hold the rows of a run. Received: {error}"
@@ -92,7 +92,7 @@ def read_run(path: str | os.PathLike, needed: Iterable[str]) -> dict[str, Any]:
     Raises:
         InputError: If the file does not say so.
     """
-    run = read_json(path).get("run") or {}
+    run = read_json_object(path, {"run": dict})["run"]
     if missing := set(needed) - set(run):
         raise InputError(
             f"{path}: must say how the run was made. Received: a file without "

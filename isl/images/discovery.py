@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from isl.errors import InputError
 from isl.images.containers import open_inside
+from isl.images.numbered_planes import list_numbered_planes
 from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import open_ome_tiff
 from isl.images.ome_zarr import open_ome_zarr
@@ -73,8 +74,9 @@ def find_images(
     """Finds the z-stack and the labels of a well; reads no pixel.
 
     Args:
-        path: A folder in the published naming, an OME-Zarr image, an
-            OME-TIFF, a scene of a vendor format or a PNG plane.
+        path: A folder in the published naming or of numbered planes
+            (`list_numbered_planes`), an OME-Zarr image, an OME-TIFF, a scene
+            of a vendor format or a PNG plane.
         well: Which well of a folder, or None if it holds one.
         known_labels: Channels that are labels. Of the others, the one that
             is named as a modality is the z-stack, or else the only one.
@@ -136,6 +138,12 @@ def open_label(path: pathlib.Path, label: str) -> Plane:
 
 
 def _find_in_folder(folder: pathlib.Path, well: str | None) -> Found:
+    planes = () if well is not None else list_numbered_planes(folder)
+    if planes:
+        return Found(
+            name=folder.resolve().name,
+            planes=tuple(open_plane(folder / name) for name in planes),
+        )
     wells = list_published_wells(folder)
     published = _pick_well(folder, wells, well)
     return Found(

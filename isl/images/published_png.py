@@ -247,7 +247,8 @@ def list_published_wells(
     if not files:
         raise InputError(
             f"{folder}: no planes found; names must look like "
-            "well-A4,z_depth-0,channel-PHASE_CONTRAST,is_mask-false.png. "
+            "well-A4,z_depth-0,channel-PHASE_CONTRAST,is_mask-false.png, or "
+            "differ in one number after z (cells_z00.tif, cells_z01.tif). "
             f"Received: {len(names)} files."
         )
     return {

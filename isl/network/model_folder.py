@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from isl.errors import InputError
-from isl.files import atomic_path, read_json, write_json
+from isl.files import atomic_path, read_json_object, write_json
 from isl.images.z_selection import Z_ALIGNMENTS
 from isl.network.model import ORIGINAL_BATCH_NORM_MOMENTUM, build_model
 from isl.network.networks import Network, network_from_dict
@@ -133,8 +133,8 @@ def load_description(folder: str | os.PathLike) -> ModelDescription:
             f"{folder}: must be a model folder, or a model that comes with "
             f"isl ({names}). Received: no such folder"
         )
-    values = _read_dict(folder / DESCRIPTION_FILE)
-    table = _read_dict(folder / ARCHITECTURE_FILE)
+    values = read_json_object(folder / DESCRIPTION_FILE)
+    table = read_json_object(folder / ARCHITECTURE_FILE)
     try:
         architecture = network_from_dict(table)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -180,15 +180,6 @@ def _are_positive(temperatures: Any) -> bool:
         isinstance(value, float) and value > 0
         for value in temperatures.values()
     )
-
-
-def _read_dict(path: pathlib.Path) -> dict[str, Any]:
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise InputError(
-            f"{path}: must be a JSON object. Received: {type(values).__name__}"
-        )
-    return values
 
 
 def read_weights(folder: str | os.PathLike) -> dict[str, np.ndarray]:

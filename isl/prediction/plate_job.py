@@ -15,7 +15,7 @@ import filelock
 import keras
 
 from isl.errors import InputError
-from isl.files import read_json, write_json
+from isl.files import read_json_object, write_json
 from isl.images import open_plate_writer
 from isl.network.model_folder import (
     ARCHITECTURE_FILE,
@@ -198,7 +198,7 @@ def _check_settings(
             f"{folder}: output must be a new or empty folder, or one with "
             f"{path.name}. Received: a folder with {sorted(names)[0]}"
         )
-    stored = read_json(path)
+    stored = read_json_object(path)
     for name, value in settings.items():
         if stored.get(name) != value:
             raise InputError(

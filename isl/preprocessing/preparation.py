@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isl.errors import InputError
-from isl.files import read_json
+from isl.files import read_json_object
 from isl.images import RawWell, find_raw_wells
 from isl.preprocessing.corrections import (
     TileSteps,
@@ -189,7 +189,7 @@ def _check_settings(preparation: Preparation) -> None:
     path = preparation.output_dir / SETTINGS_FILE
     if not path.exists():
         return
-    stored = read_json(path)
+    stored = read_json_object(path)
     for name, value in preparation.settings().items():
         if stored.get(name) != value:
             raise InputError(

@@ -9,6 +9,7 @@ from isl.specs.dataset_spec import (
     WellSpec,
     list_splits,
     load_dataset_spec,
+    load_dataset_specs,
     select_wells,
 )
 from isl.specs.region import Region
@@ -23,5 +24,6 @@ __all__ = [
     "WellSpec",
     "list_splits",
     "load_dataset_spec",
+    "load_dataset_specs",
     "select_wells",
 ]

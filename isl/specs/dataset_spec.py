@@ -25,7 +25,7 @@ does not change when the images move.
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isl.errors import InputError
@@ -184,6 +184,19 @@ def load_dataset_spec(path: str | os.PathLike) -> DatasetSpec:
             names the file, the key and the value.
     """
     return DatasetSpec.from_dict(read_json(path), str(path))
+
+
+def load_dataset_specs(
+    paths: Sequence[str | os.PathLike],
+) -> tuple[DatasetSpec, ...]:
+    """Reads and validates several specs, at least one.
+
+    Raises:
+        InputError: If there is none, and as `load_dataset_spec`.
+    """
+    if not paths:
+        raise InputError("data_specs must name a file. Received: none")
+    return tuple(map(load_dataset_spec, paths))
 
 
 def list_splits(spec: DatasetSpec) -> tuple[str, ...]:

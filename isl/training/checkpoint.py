@@ -14,7 +14,7 @@ import h5py
 import keras
 
 from isl.errors import InputError
-from isl.files import atomic_path, read_json, write_json
+from isl.files import atomic_path, read_json_object, write_json
 from isl.network.transfer import Transfer
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
@@ -67,7 +67,16 @@ def check_settings(
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
     if path.is_file():
-        check_run(path, read_json(path), config, specs, may_change)
+        check_run(path, read_run(path), config, specs, may_change)
+
+
+def read_run(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads what `describe_run` returned from a file.
+
+    Raises:
+        InputError: If the file holds something else.
+    """
+    return read_json_object(path, {"config": dict, "specs": list})
 
 
 def check_run(
