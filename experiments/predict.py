@@ -68,7 +68,10 @@ _TILE_SIZE = flags.DEFINE_integer(
     "tile_size", None, "Pixels a side of a tile at most."
 )
 _ENGINE = flags.DEFINE_enum(
-    "engine", KERAS, ENGINES, "What computes; OpenVINO is an extra, on CPUs."
+    "engine",
+    KERAS,
+    ENGINES,
+    "What computes; bfloat16 is for GPUs, OpenVINO an extra for CPUs.",
 )
 
 

@@ -15,10 +15,10 @@ from isl.network.architecture import (
 from isl.network.intensity_bins import NUM_BINS
 from isl.network.losses import PIXEL_LOSSES, REGRESSION_LOSS
 from isl.network.networks import Network, fit_output_size, network_from_dict
+from isl.network.precision import PRECISIONS
 from isl.training.augmentation import IntensityChanges
 
 SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
 
 _AT_LEAST_ONE = (
     "batch_size",
