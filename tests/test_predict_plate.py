@@ -321,7 +321,7 @@ def test_mistakes_are_one_line_and_write_nothing(
 
 def test_an_engine_that_is_not_there(predict, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+    with pytest.raises(InputError, match="engine: the extra `openvino`"):
         predict(engine="openvino")
     assert not list(tmp_path.iterdir())
 
