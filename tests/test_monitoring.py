@@ -1,5 +1,9 @@
 import dataclasses
 import io
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from tensorboard.plugins.hparams import (
 )
 
 from isl.evaluation.distributions import DistributionScores
+from isl.simulation.dataset import write_dataset
 from isl.training.monitoring import RUN_COLUMNS, Log, Monitor, RunRecord
 from isl.training.validation import Validation
 from tests.tiny_runs import MICRO_CONFIG
@@ -56,6 +61,41 @@ def test_undefined_scalars_leave_a_gap(tmp_path):
     monitor.close()
     events = read_events(tmp_path)
     assert events.Tags()["scalars"] == ["a"]
+
+
+@pytest.mark.long
+def test_a_run_under_jax_writes_what_one_under_tensorflow_does(tmp_path):
+    pytest.importorskip("jax")
+    write_dataset(tmp_path / "wells", 4, 64, 2, 0)
+    flags = {
+        "preset": "tiny",
+        "num_steps": 2,
+        "steps_per_epoch": 1,
+        "output_size": 16,
+        "num_validation_crops": 1,
+        "data_specs": tmp_path / "wells" / "spec.json",
+        "image_root": tmp_path / "wells",
+    }
+    tags = {}
+    for backend in ("tensorflow", "jax"):
+        values = {**flags, "workdir": tmp_path / backend}
+        subprocess.run(
+            [sys.executable, "experiments/train.py"]
+            + [f"--{name}={value}" for name, value in values.items()],
+            cwd=pathlib.Path(__file__).parents[1],
+            env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": "."},
+            check=True,
+            timeout=900,
+        )
+        found = read_events(tmp_path / backend / "tensorboard").Tags()
+        kinds = ("scalars", "images", "histograms")
+        tags[backend] = {
+            # The correlation of a constant prediction is left out.
+            kind: sorted(tag for tag in found[kind] if "pearson" not in tag)
+            for kind in kinds
+        }
+    assert tags["jax"] == tags["tensorflow"]
+    assert all(tags["jax"].values())
 
 
 def test_resumed_run_hides_events_that_were_lost(tmp_path):

@@ -294,7 +294,9 @@ class Trainer:
         }
         if record is not None:
             self._write_epoch(record, state, losses, validation)
-        minutes = f"{self.minutes:.1f}/{self.config.max_minutes or '-'}"
+        minutes = f"{self.minutes:.1f}"
+        if self.config.max_minutes:
+            minutes += f" of {self.config.max_minutes:g}"
         bar.set_postfix(loss=f"{losses['loss']:.3f}", minutes=minutes)
         return validation
 
