@@ -1,6 +1,7 @@
 """OME-Zarr that we write: read back, validated by others, never half there."""
 
 import dataclasses
+import threading
 import tracemalloc
 
 import numpy as np
@@ -12,6 +13,7 @@ import zarr
 from isl.errors import InputError
 from isl.images import (
     ZarrDescription,
+    ome_zarr_plate,
     open_image,
     open_ome_zarr,
     open_plate,
@@ -396,3 +398,30 @@ def test_a_plate_replaces_nothing_else(tmp_path):
     (tmp_path / "b.zarr").touch()
     with pytest.raises(InputError, match="must be a plate.*another file"):
         open_plate_writer(tmp_path / "b.zarr")
+
+
+def test_two_processes_list_the_wells_of_both(tmp_path, monkeypatch):
+    path = tmp_path / "plate.zarr"
+    slow, quick = open_plate_writer(path), open_plate_writer(path)
+    has_listed, other_is_done = threading.Event(), threading.Event()
+    real = ome_zarr_plate.write_json
+
+    def write_late(file, value):
+        # One of them has seen its own well alone when the other one writes.
+        if file == path / "zarr.json" and threading.current_thread() is thread:
+            has_listed.set()
+            other_is_done.wait(0.5)
+        real(file, value)
+
+    def add(writer, well):
+        with writer.streamed_well(well, SMALL) as sink:
+            sink.write(*EVERYTHING, VALUES)
+
+    monkeypatch.setattr(ome_zarr_plate, "write_json", write_late)
+    thread = threading.Thread(target=add, args=(slow, "A1"))
+    thread.start()
+    assert has_listed.wait(60)
+    add(quick, "A2")
+    other_is_done.set()
+    thread.join()
+    assert list(open_plate(path).fields) == ["A1", "A2"]

@@ -18,6 +18,7 @@ from isl.images.ome_zarr_metadata import is_zarr
 
 # Named groups that a pattern may have.
 GROUPS = ("well", "tile", "row", "column", "channel", "z")
+_NAMES = ("well", "tile", "channel")  # The others are positions.
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -51,8 +52,17 @@ class FoundFile:
 
     @property
     def plane_key(self) -> tuple:
-        """Differs for different planes, and sorts them in natural order."""
-        groups = [natural_key(getattr(self, group)) for group in GROUPS]
+        """Differs for different planes, and sorts them in natural order.
+
+        Names differ by their texts (`A1` and `A01` are two wells), positions
+        by their numbers (z 1 is z 01).
+        """
+        groups = []
+        for group in GROUPS:
+            text = getattr(self, group)
+            groups.append(natural_key(text))
+            if group in _NAMES:
+                groups.append(text or "")
         return (*groups, -1 if self.page is None else self.page)
 
 

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import filelock
+
 from isl.errors import InputError
 from isl.files import atomic_path, write_json
 from isl.images.name_pattern import natural_key
@@ -28,7 +30,7 @@ _FIELD = "0"
 class PlateWriter:
     """A plate that grows by whole wells, each of one field.
 
-    One process at a time may add wells.
+    Several processes may add wells, but no two of them the same one.
 
     Attributes:
         path: Folder of the plate.
@@ -80,6 +82,13 @@ class PlateWriter:
 
     def write_metadata(self) -> None:
         """Lists the complete wells in the metadata of the plate."""
+        # What one process lists must not replace what another one has listed
+        # since.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            self._write_metadata()
+
+    def _write_metadata(self) -> None:
         wells = self._list_wells()
         rows = sorted({row for row, _ in wells}, key=natural_key)
         columns = sorted({column for _, column in wells}, key=natural_key)

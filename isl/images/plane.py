@@ -1,5 +1,6 @@
 """Planes: two-dimensional images that are read by region."""
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -119,8 +120,12 @@ def common_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]] | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class MeanPlane:
-    """The mean of planes, rounded half up."""
+class CombinedPlane:
+    """What the planes that are made of others have in common.
+
+    Attributes:
+        parts: The others, of one size and type.
+    """
 
     parts: tuple[Plane, ...]
 
@@ -143,6 +148,11 @@ class MeanPlane:
     def gain(self) -> int:
         """As the first part."""
         return self.parts[0].gain
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanPlane(CombinedPlane):
+    """The mean of planes, rounded half up."""
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, uint16, [row, column]."""
@@ -154,30 +164,8 @@ class MeanPlane:
 
 
 @dataclasses.dataclass(frozen=True)
-class MaximumPlane:
+class MaximumPlane(CombinedPlane):
     """The maximum of planes: the projection of a label along z."""
-
-    parts: tuple[Plane, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.parts[0].shape
-
-    @property
-    def path(self) -> str:
-        """The file of the first part."""
-        return self.parts[0].path
-
-    @property
-    def dtype(self) -> np.dtype:
-        """As the first part."""
-        return self.parts[0].dtype
-
-    @property
-    def gain(self) -> int:
-        """As the first part."""
-        return self.parts[0].gain
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]."""
@@ -189,6 +177,14 @@ class MaximumPlane:
         for part in self.parts[1:]:
             image = np.maximum(image, part.read(rows, columns))
         return image
+
+
+def copy_plane(plane: Plane) -> Plane:
+    """Returns the same plane; what it keeps of its files goes with it."""
+    if isinstance(plane, CombinedPlane):
+        parts = tuple(map(copy_plane, plane.parts))
+        return dataclasses.replace(plane, parts=parts)
+    return copy.copy(plane)
 
 
 def check_same_size(planes: Iterable[Plane]) -> None:

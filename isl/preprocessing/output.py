@@ -129,6 +129,14 @@ class WellWriter:
         with streamed_ome_zarr(path, description) as sink:
             _fill(sink, images)
 
+    def finish(self) -> None:
+        """Lists all wells that are there, where they make a plate.
+
+        `write` does so as well, but not if it is killed just before.
+        """
+        if self._is_plate:
+            open_plate_writer(self._folder / PLATE)
+
     def _write_tiff(self, name: str, images: PreparedImages) -> None:
         with atomic_path(self._folder / name) as temporary:
             temporary.mkdir()

@@ -58,6 +58,7 @@ def prepare(
     write_json(folder / SETTINGS_FILE, preparation.settings() | provenance())
     for _, line in _iter_wells(preparation, _common_statistics(preparation)):
         report(line)
+    preparation.writer.finish()
     spec = _prepared_spec(preparation)
     write_json(folder / SPEC_FILE, spec.to_dict())
     return spec

@@ -116,6 +116,10 @@ def _parse_splits(item: checks.Item) -> dict[str, SplitRule]:
         wells = None
         if value.get("wells").value is not None:
             wells = tuple(well.text() for well in value.get("wells").items())
+            if not wells:
+                value.get("wells").fail(
+                    "must name at least one well; without it, all belong"
+                )
         rules[key.text()] = SplitRule(
             wells,
             Region(
