@@ -10,7 +10,7 @@ from isl.images.name_pattern import (
     natural_key,
 )
 from isl.images.ome_image import OmeImage
-from isl.images.ome_tiff import OmeTiff, TiffPlane, open_ome_tiff
+from isl.images.ome_tiff import TiffPlane, open_ome_tiff
 from isl.images.ome_tiff_description import TiffDescription
 from isl.images.ome_tiff_writer import (
     TileSink,
@@ -19,7 +19,7 @@ from isl.images.ome_tiff_writer import (
     write_ome_tiff,
     write_ome_tiff_bands,
 )
-from isl.images.ome_zarr import OmeZarr, ZarrStack, open_ome_zarr
+from isl.images.ome_zarr import ZarrStack, open_ome_zarr
 from isl.images.ome_zarr_description import ZarrDescription
 from isl.images.ome_zarr_metadata import Plate, is_plate, is_zarr, open_plate
 from isl.images.ome_zarr_plate import PlateWriter, open_plate_writer
@@ -65,8 +65,6 @@ __all__ = [
     "MaximumPlane",
     "MeanPlane",
     "OmeImage",
-    "OmeTiff",
-    "OmeZarr",
     "Plane",
     "Plate",
     "PlateWriter",

@@ -187,6 +187,48 @@ def copy_plane(plane: Plane) -> Plane:
     return copy.copy(plane)
 
 
+def gain_of(stored: np.dtype) -> int:
+    """Returns what values on disk are multiplied by: 257 for 8 bits.
+
+    So 255 becomes 65535 (BUILD_NOTES D13).
+
+    Args:
+        stored: Type of the values on disk.
+    """
+    return 257 if stored == np.uint8 else 1
+
+
+def widened_dtype(stored: np.dtype) -> np.dtype:
+    """Returns the type that values on disk are read as: uint16 for 8 bits.
+
+    Args:
+        stored: Type of the values on disk, of any byte order.
+    """
+    is_small = stored == np.uint8
+    return np.dtype(np.uint16) if is_small else stored.newbyteorder("=")
+
+
+def widen(stored: np.ndarray) -> np.ndarray:
+    """Returns values as they are read: those of 8 bits times 257, as uint16.
+
+    Args:
+        stored: Values on disk; not copied if there is nothing to change.
+    """
+    image = stored.astype(widened_dtype(stored.dtype), copy=False)
+    if gain_of(stored.dtype) != 1:
+        image *= image.dtype.type(gain_of(stored.dtype))
+    return image
+
+
+def read_whole(plane: Plane) -> np.ndarray:
+    """Returns all of a plane, [row, column], that must not be written to.
+
+    Raises:
+        InputError: If the file cannot be decoded.
+    """
+    return plane.read(*(slice(0, size) for size in plane.shape))
+
+
 def check_same_size(planes: Iterable[Plane]) -> None:
     """Checks that planes have one size.
 
