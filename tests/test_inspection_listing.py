@@ -8,7 +8,12 @@ import pytest
 import tifffile
 
 from isl.errors import InputError
-from isl.images import ZarrDescription, streamed_ome_zarr, write_ome_tiff
+from isl.images import (
+    ZarrDescription,
+    open_wells,
+    streamed_ome_zarr,
+    write_ome_tiff,
+)
 from isl.inspection import naming
 from isl.inspection.inspection import inspect_images
 from isl.inspection.listing import INPUT, LABEL, UNKNOWN, assign_roles
@@ -93,6 +98,21 @@ def test_planes_may_be_ome_zarr(tmp_path):
         found = inspect_images(tmp_path, spec)
         assert found.problems == ()
         assert [len(well.images) for well in found.wells] == [NUM_Z + 1]
+
+
+def test_a_well_may_be_one_png(plate):
+    well = WellSpec(
+        "A1",
+        f"plate/{plane_name('A1', 0)}",
+        {"train": Region()},
+        labels={DAPI: label_name("A1")},
+    )
+    spec = spec_of(wells=(well,), num_z=1)
+    ((_, opened),) = open_wells(spec, plate.parent, "train")
+    assert (opened.num_z, tuple(opened.labels)) == (1, (DAPI,))
+    found = inspect_images(plate.parent, spec)
+    assert found.problems == ()
+    assert [len(well.images) for well in found.wells] == [2]
 
 
 def test_what_is_to_be_prepared_may_be_raw(plate):

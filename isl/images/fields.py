@@ -16,7 +16,7 @@ import numpy as np
 from isl.errors import InputError
 from isl.images.discovery import find_images, locate, open_plane
 from isl.images.name_pattern import FoundFile, index_files
-from isl.images.plane import Plane
+from isl.images.plane import Plane, read_whole
 from isl.specs import DatasetSpec, Region, WellSpec
 from isl.specs.source import Source
 
@@ -55,7 +55,7 @@ class FieldPlane:
             InputError: If it cannot be decoded.
         """
         plane = self.open()
-        image = plane.read(*(slice(0, size) for size in plane.shape))
+        image = read_whole(plane)
         return image if plane.gain == 1 else image // np.uint16(plane.gain)
 
     def read_sizes(self) -> tuple[float | None, float | None]:

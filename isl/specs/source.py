@@ -118,15 +118,9 @@ def _parse_splits(item: checks.Item) -> dict[str, SplitRule]:
             wells = tuple(well.text() for well in value.get("wells").items())
             if not wells:
                 value.get("wells").fail(
-                    "must name at least one well; without it, all belong"
+                    "must name at least one well; leave it out for all"
                 )
-        rules[key.text()] = SplitRule(
-            wells,
-            Region(
-                rows=value.get("rows").optional(checks.Item.span),
-                columns=value.get("columns").optional(checks.Item.span),
-            ),
-        )
+        rules[key.text()] = SplitRule(wells, Region.from_item(value))
     if not rules:
         item.fail("must name at least one split")
     return rules
