@@ -4,6 +4,19 @@ from scipy import ndimage
 
 from isl.errors import InputError
 from isl.preprocessing import artifacts
+from isl.preprocessing.steps import DustStep, HotPixelsStep, MedianStep
+
+
+def remove_hot_pixels(image, **parameters):
+    step = HotPixelsStep(**parameters)
+    return artifacts.remove_hot_pixels(image, step.threshold, step.max_group)
+
+
+def find_dust(tiles, **parameters):
+    step = DustStep(**parameters)
+    return artifacts.find_dust(
+        tiles, step.max_width, step.threshold, step.min_contrast
+    )
 
 
 @pytest.fixture
@@ -29,7 +42,7 @@ def test_hot_and_dead_pixels_are_replaced_and_nothing_else(specimen, dtype):
     for place in COLD:
         broken[place] = 0
     before = broken.copy()
-    repaired = artifacts.remove_hot_pixels(broken)
+    repaired = remove_hot_pixels(broken)
     np.testing.assert_array_equal(broken, before)
     assert repaired.dtype == dtype
     for place in HOT + COLD:
@@ -40,14 +53,14 @@ def test_hot_and_dead_pixels_are_replaced_and_nothing_else(specimen, dtype):
 
 def test_noise_alone_is_left_as_it_is():
     noise = np.random.default_rng(0).poisson(500, (60, 80)).astype(np.uint16)
-    np.testing.assert_array_equal(artifacts.remove_hot_pixels(noise), noise)
+    np.testing.assert_array_equal(remove_hot_pixels(noise), noise)
 
 
 def test_bright_places_may_be_noisier():
     image = np.full((60, 80), 400.0)
     image[:, 40:] = 40000
     image = np.random.default_rng(0).poisson(image).astype(np.uint16)
-    repaired = artifacts.remove_hot_pixels(image)
+    repaired = remove_hot_pixels(image)
     # One in ten of the bright pixels is 300 from the median, which would be
     # 15 standard deviations in the dark.
     assert (repaired != image).mean() < 0.005
@@ -55,25 +68,25 @@ def test_bright_places_may_be_noisier():
 
 def test_group_size_and_threshold_are_parameters(specimen):
     specimen[60, 100:103] = 60000
-    kept = artifacts.remove_hot_pixels(specimen)
+    kept = remove_hot_pixels(specimen)
     assert (kept[60, 100:103] == 60000).all()
-    gone = artifacts.remove_hot_pixels(specimen, max_group=3)
+    gone = remove_hot_pixels(specimen, max_group=3)
     assert (gone[60, 100:103] < 500).all()
     faint = specimen.copy()
     faint[20, 100] = 600
-    assert artifacts.remove_hot_pixels(faint)[20, 100] < 500
-    assert artifacts.remove_hot_pixels(faint, threshold=20)[20, 100] == 600
+    assert remove_hot_pixels(faint)[20, 100] < 500
+    assert remove_hot_pixels(faint, threshold=20)[20, 100] == 600
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_a_background_without_noise_does_not_make_objects_deviate(dtype):
     image = np.zeros((30, 30), dtype)
     image[10:20, 10:20] = np.arange(100).reshape(10, 10) + 1000
-    np.testing.assert_array_equal(artifacts.remove_hot_pixels(image), image)
+    np.testing.assert_array_equal(remove_hot_pixels(image), image)
     image[3, 3] = 1
-    np.testing.assert_array_equal(artifacts.remove_hot_pixels(image), image)
+    np.testing.assert_array_equal(remove_hot_pixels(image), image)
     image[3, 3] = 50
-    assert artifacts.remove_hot_pixels(image)[3, 3] == 0
+    assert remove_hot_pixels(image)[3, 3] == 0
 
 
 def test_median_until_stable_reaches_a_root(specimen):
@@ -90,7 +103,9 @@ def test_median_stops_after_the_given_rounds(specimen):
     np.testing.assert_array_equal(
         artifacts.median_until_stable(specimen, max_rounds=1), once
     )
-    assert not np.array_equal(artifacts.median_until_stable(specimen), once)
+    assert not np.array_equal(
+        artifacts.median_until_stable(specimen, MedianStep().max_rounds), once
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +130,7 @@ def dusty():
 
 def test_dust_is_found_where_it_is(dusty):
     _, tiles, transmission = dusty
-    dust = artifacts.find_dust(iter(tiles))
+    dust = find_dust(iter(tiles))
     assert dust.transmission.dtype == np.float32
     thin = np.hypot(*np.ogrid[-50:150, -60:160]) < 4
     np.testing.assert_allclose(dust.transmission[thin], 0.8, atol=0.06)
@@ -129,7 +144,7 @@ def test_dust_is_found_where_it_is(dusty):
 
 def test_dust_is_divided_out_or_filled_in(dusty):
     clean, tiles, transmission = dusty
-    dust = artifacts.find_dust(tiles)
+    dust = find_dust(tiles)
     # A tile without cells near the dust.
     tile = (1000 * transmission).astype(np.uint16)
     mended = artifacts.remove_dust(tile, dust)
@@ -150,12 +165,12 @@ def test_cells_in_many_tiles_are_no_dust():
         if index < 6:  # A place where six of ten tiles show a cell.
             tile[40:50, 40:50] = 600
         tiles.append(random.poisson(tile))
-    assert (artifacts.find_dust(tiles).transmission == 1).all()
+    assert (find_dust(tiles).transmission == 1).all()
 
 
 def test_faint_spots_do_not_count(dusty):
     _, tiles, _ = dusty
-    dust = artifacts.find_dust(tiles, min_contrast=0.5)
+    dust = find_dust(tiles, min_contrast=0.5)
     assert (dust.transmission[44:56, 54:66] == 1).all()
     assert dust.opaque.any()
 
@@ -163,14 +178,13 @@ def test_faint_spots_do_not_count(dusty):
 def test_few_or_unequal_tiles_are_refused(dusty):
     _, tiles, _ = dusty
     with pytest.raises(InputError, match="at least 5 tiles.*Received: 4"):
-        artifacts.find_dust(tiles[:4])
+        find_dust(tiles[:4])
     with pytest.raises(InputError, match="one size"):
-        artifacts.find_dust([*tiles, np.zeros((4, 4), np.uint16)])
+        find_dust([*tiles, np.zeros((4, 4), np.uint16)])
     with pytest.raises(InputError, match="one size"):
-        artifacts.remove_dust(np.zeros((4, 4)), artifacts.find_dust(tiles))
-    for function in (
-        artifacts.remove_hot_pixels,
-        artifacts.median_until_stable,
-    ):
-        with pytest.raises(InputError, match="rows and columns"):
-            function(np.zeros((2, 3, 4)))
+        artifacts.remove_dust(np.zeros((4, 4)), find_dust(tiles))
+    stack = np.zeros((2, 3, 4))
+    with pytest.raises(InputError, match="rows and columns"):
+        remove_hot_pixels(stack)
+    with pytest.raises(InputError, match="rows and columns"):
+        artifacts.median_until_stable(stack, 1)

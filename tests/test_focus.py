@@ -87,12 +87,12 @@ def test_focus_of_real_stacks(sephace, condition_b):
 
 
 def test_planes_around_focus_are_equidistant_and_inside():
-    assert focus.planes_around(6, 13, 5) == (4, 5, 6, 7, 8)
-    assert focus.planes_around(6, 13, 4) == (4, 5, 6, 7)
+    assert focus.planes_around(6, 13, 5, 1) == (4, 5, 6, 7, 8)
+    assert focus.planes_around(6, 13, 4, 1) == (4, 5, 6, 7)
     assert focus.planes_around(6, 13, 3, step=3) == (3, 6, 9)
-    assert focus.planes_around(1, 13, 5) == (0, 1, 2, 3, 4)
+    assert focus.planes_around(1, 13, 5, 1) == (0, 1, 2, 3, 4)
     assert focus.planes_around(12, 13, 5, step=2) == (4, 6, 8, 10, 12)
-    assert focus.planes_around(3, 13, 13) == tuple(range(13))
+    assert focus.planes_around(3, 13, 13, 1) == tuple(range(13))
 
 
 @pytest.mark.parametrize("wanted", [(14, 1), (5, 4), (0, 1), (3, 0)])

@@ -77,12 +77,6 @@ def test_positions_almost_without_light_are_not_amplified_at_will(flat):
     assert normal.min() > 0.9 * illumination.MIN_FLAT
 
 
-def test_mean_dark_field():
-    frames = [np.full((2, 3), 100, np.uint16), np.full((2, 3), 103, np.uint16)]
-    dark = illumination.mean_dark_field(iter(frames))
-    np.testing.assert_array_equal(dark, np.full((2, 3), 101.5, np.float32))
-
-
 def test_useless_input_is_named(flat):
     with pytest.raises(InputError, match="at least 3 images.*Received: 2"):
         illumination.estimate_illumination(tiles(flat, count=2))
@@ -98,10 +92,6 @@ def test_useless_input_is_named(flat):
         illumination.estimate_illumination(tiles(flat), np.zeros((40, 50)))
     with pytest.raises(InputError, match="rows and columns.*3, 4, 5"):
         illumination.estimate_illumination([np.ones((3, 4, 5))])
-    with pytest.raises(InputError, match="at least one.*Received: 0"):
-        illumination.mean_dark_field([])
-    with pytest.raises(InputError, match="dark frame: all must have one size"):
-        illumination.mean_dark_field([np.zeros((2, 3)), np.zeros((3, 2))])
 
 
 def test_fields_of_others_are_checked(flat):

@@ -31,7 +31,7 @@ ROOMS = (
 OUTSIDE = {
     "specs": set(),
     "download": {"google_crc32c", "tqdm"},
-    "images": {"numpy", "tifffile", "PIL", "zarr"},
+    "images": {"numpy", "tifffile", "PIL", "zarr", "filelock"},
     "inspection": {"numpy", "tifffile", "PIL", "tqdm"},
 }
 # Files that may use what the others may not.

@@ -8,7 +8,12 @@ import pytest
 import tifffile
 
 from isl.errors import InputError
-from isl.images import write_ome_tiff
+from isl.images import (
+    ZarrDescription,
+    open_wells,
+    streamed_ome_zarr,
+    write_ome_tiff,
+)
 from isl.inspection import naming
 from isl.inspection.inspection import inspect_images
 from isl.inspection.listing import INPUT, LABEL, UNKNOWN, assign_roles
@@ -17,6 +22,7 @@ from isl.specs import Region, WellSpec
 from tests.inspection_images import (
     DAPI,
     NUM_Z,
+    SIZE,
     kinds,
     label_name,
     noise,
@@ -62,6 +68,51 @@ def test_a_good_spec_has_no_problem(plate):
         [("A1", count), ("A2", count)],
         [("field", count)],
     ]
+
+
+def write_zarr_planes(folder):
+    folder.mkdir()
+    planes = {f"z{z}": plane for z, plane in enumerate(stack(0))}
+    for name, image in (planes | {"dapi": plate_label(0)}).items():
+        description = ZarrDescription(image.shape, [name])
+        path = folder / f"{name}.ome.zarr"
+        with streamed_ome_zarr(path, description) as sink:
+            sink.write(slice(0, SIZE), slice(0, SIZE), image[np.newaxis])
+
+
+def test_planes_may_be_ome_zarr(tmp_path):
+    write_zarr_planes(tmp_path / "plate")
+    well = WellSpec(
+        "A1",
+        "plate",
+        {"train": Region()},
+        tuple(f"z{z}.ome.zarr" for z in range(NUM_Z)),
+        {DAPI: "dapi.ome.zarr"},
+    )
+    listed = spec_of(wells=(well,))
+    matched = source_spec(
+        pattern=r"(?P<channel>z|dapi)(?P<z>\d?)\.ome\.zarr",
+        channels={"z": "PHASE_CONTRAST", "dapi": DAPI},
+    )
+    for spec in (listed, matched):
+        found = inspect_images(tmp_path, spec)
+        assert found.problems == ()
+        assert [len(well.images) for well in found.wells] == [NUM_Z + 1]
+
+
+def test_a_well_may_be_one_png(plate):
+    well = WellSpec(
+        "A1",
+        f"plate/{plane_name('A1', 0)}",
+        {"train": Region()},
+        labels={DAPI: label_name("A1")},
+    )
+    spec = spec_of(wells=(well,), num_z=1)
+    ((_, opened),) = open_wells(spec, plate.parent, "train")
+    assert (opened.num_z, tuple(opened.labels)) == (1, (DAPI,))
+    found = inspect_images(plate.parent, spec)
+    assert found.problems == ()
+    assert [len(well.images) for well in found.wells] == [2]
 
 
 def test_what_is_to_be_prepared_may_be_raw(plate):

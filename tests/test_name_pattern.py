@@ -58,6 +58,17 @@ def test_natural_order_of_z(tmp_path, positions):
     assert tuple(file.z for file in found) == positions
 
 
+def test_names_of_one_number_are_two(tmp_path):
+    names = [
+        f"{well}_s1_z{z}_{channel}.png"
+        for well in ("A01", "A1")
+        for channel in ("BF", "DAPI")
+        for z in (0, 1)
+    ]
+    touch(tmp_path, *names)
+    assert [file.path for file in index_files(tmp_path, PATTERN)] == names
+
+
 def test_natural_key_of_nothing():
     assert natural_key(None) < natural_key("0") < natural_key("a")
 

@@ -1,6 +1,7 @@
 """OME-Zarr that we write: read back, validated by others, never half there."""
 
 import dataclasses
+import threading
 import tracemalloc
 
 import numpy as np
@@ -12,6 +13,8 @@ import zarr
 from isl.errors import InputError
 from isl.images import (
     ZarrDescription,
+    ome_zarr_plate,
+    ome_zarr_writer,
     open_image,
     open_ome_zarr,
     open_plate,
@@ -48,8 +51,8 @@ def write_regions(sink, image, size):
             )
 
 
-def write_well(path, image=IMAGE, description=WELL, size=512, **options):
-    with streamed_ome_zarr(path, description, **options) as sink:
+def write_well(path, image=IMAGE, description=WELL, size=512):
+    with streamed_ome_zarr(path, description) as sink:
         write_regions(sink, image, size)
 
 
@@ -107,9 +110,10 @@ def test_random_crops_read_each_chunk_once(tmp_path, monkeypatch):
         assert len(keys) == len(set(keys)) == across * down
 
 
-def test_image_as_a_validator_sees_it(tmp_path):
+def test_image_as_a_validator_sees_it(tmp_path, monkeypatch):
     path = tmp_path / "a.ome.zarr"
-    write_well(path, num_levels=3)
+    monkeypatch.setattr(ome_zarr_writer, "MAX_COARSEST_SIZE", 200)
+    write_well(path)
     group = zarr.open_group(path, mode="r")
     image = ome_zarr_models.open_ome_zarr(group)
     assert isinstance(image, ome_zarr_models.v05.Image)
@@ -180,7 +184,7 @@ def test_channels_one_by_one(tmp_path):
         ((16, 4600), [(16, 4600), (8, 2300), (4, 1150), (2, 575)]),
     ],
 )
-def test_levels_by_default(tmp_path, shape, expected):
+def test_levels_halve_the_size(tmp_path, shape, expected):
     description = ZarrDescription(shape, ["a"])
     path = tmp_path / "a.zarr"
     image = RANDOM.integers(0, 2**16, (1, *shape), dtype=np.uint16)
@@ -198,7 +202,7 @@ def test_level_over_several_chunks(tmp_path):
     description = dataclasses.replace(
         WELL, shape=(30, 1100), channel_names=NAMES[:2], num_z=2
     )
-    write_well(path, image, description, num_levels=2)
+    write_well(path, image, description)
     assert level(path, "1").chunks == (1, 2, 15, 256)
     np.testing.assert_array_equal(level(path, "1")[:], average_pairs(image))
 
@@ -314,13 +318,12 @@ def test_memory_is_bounded(tmp_path):
 def test_plate_grows_well_by_well(tmp_path):
     path = tmp_path / "plate.ome.zarr"
     writer = open_plate_writer(path, {"scope": "plate"})
-    assert writer.list_wells() == open_plate(path).missing == ()
+    assert open_plate(path).fields == {} and open_plate(path).missing == ()
     values = {}
     for well in ("B2", "A10", "A9"):
         values[well] = RANDOM.permutation(VALUES, axis=1)
         with writer.streamed_well(well, SMALL) as sink:
             sink.write(*EVERYTHING, values[well])
-    assert writer.list_wells() == ("A9", "A10", "B2")
     plate = open_plate(path)
     assert plate.fields == {
         "A9": ("A/9/0",),
@@ -371,7 +374,6 @@ def test_an_interrupted_plate_holds_whole_wells_and_goes_on(tmp_path):
     (path / "A" / "9").mkdir()
     (path / "A" / "1").rename(path / "A" / "7")
     writer = open_plate_writer(path)
-    assert writer.list_wells() == ("A7",)
     assert open_plate(path).fields == {"A7": ("A/7/0",)}
     with writer.streamed_well("A2", SMALL) as sink:
         sink.write(*EVERYTHING, VALUES)
@@ -385,7 +387,7 @@ def test_names_of_wells(tmp_path, well):
     with pytest.raises(InputError, match="well must be letters and then dig"):
         with writer.streamed_well(well, SMALL):
             pass
-    assert not writer.list_wells()
+    assert not open_plate(tmp_path / "plate.zarr").fields
 
 
 def test_a_plate_replaces_nothing_else(tmp_path):
@@ -396,3 +398,30 @@ def test_a_plate_replaces_nothing_else(tmp_path):
     (tmp_path / "b.zarr").touch()
     with pytest.raises(InputError, match="must be a plate.*another file"):
         open_plate_writer(tmp_path / "b.zarr")
+
+
+def test_two_processes_list_the_wells_of_both(tmp_path, monkeypatch):
+    path = tmp_path / "plate.zarr"
+    slow, quick = open_plate_writer(path), open_plate_writer(path)
+    has_listed, other_is_done = threading.Event(), threading.Event()
+    real = ome_zarr_plate.write_json
+
+    def write_late(file, value):
+        # One of them has seen its own well alone when the other one writes.
+        if file == path / "zarr.json" and threading.current_thread() is thread:
+            has_listed.set()
+            other_is_done.wait(0.5)
+        real(file, value)
+
+    def add(writer, well):
+        with writer.streamed_well(well, SMALL) as sink:
+            sink.write(*EVERYTHING, VALUES)
+
+    monkeypatch.setattr(ome_zarr_plate, "write_json", write_late)
+    thread = threading.Thread(target=add, args=(slow, "A1"))
+    thread.start()
+    assert has_listed.wait(60)
+    add(quick, "A2")
+    other_is_done.set()
+    thread.join()
+    assert list(open_plate(path).fields) == ["A1", "A2"]

@@ -18,6 +18,7 @@ from isl.prediction import well_inputs
 from isl.prediction.well_inputs import list_spec_inputs, list_well_inputs
 from isl.simulation.dataset import write_dataset
 from isl.specs import DatasetSpec, Region, WellSpec, load_dataset_spec
+from tests import raw_plates
 
 STACK = np.arange(2 * 4 * 5, dtype=np.uint16).reshape(2, 4, 5)
 EVERYTHING = (slice(None), slice(None))
@@ -205,3 +206,14 @@ def test_names_must_be_those_of_files(tmp_path, name):
     spec = DatasetSpec("s", "c", None, None, ("LABEL",), wells=(well,))
     with pytest.raises(InputError, match="p: well must have a name that a fi"):
         list_spec_inputs(spec, tmp_path)
+
+
+def test_a_source_names_wells_without_labels(tmp_path):
+    raw_plates.write_plate(tmp_path, ("A1", "A2"), num_z=2)
+    for path in (tmp_path / "plate").iterdir():
+        if "DAPI" in path.name or "_s0_" not in path.name:
+            path.unlink()
+    spec = DatasetSpec.from_dict(raw_plates.SPEC)
+    wells = list_spec_inputs(spec, tmp_path)
+    assert [well.name for well in wells] == ["A1", "A2"]
+    assert (wells[1].open().num_z, wells[1].open().labels) == (2, {})

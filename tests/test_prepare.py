@@ -12,15 +12,22 @@ import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.images import FieldPlane, find_raw_wells, open_plane, open_wells
+from isl.images import (
+    FieldPlane,
+    PlateWriter,
+    find_raw_wells,
+    open_plane,
+    open_plate,
+    open_wells,
+)
 from isl.inspection.inspection import inspect_images
 from isl.preprocessing import preparation
 from isl.preprocessing.normalization import Statistics, Target, denormalize
-from isl.preprocessing.output import FORMATS
+from isl.preprocessing.output import FORMATS, PLATE
 from isl.preprocessing.plate import prepare
 from isl.preprocessing.preparation import open_preparation
 from isl.specs import DatasetSpec, load_dataset_spec
-from tests.raw_plates import SPEC, STITCH, TILE, write_plate
+from tests.raw_plates import SPEC, STITCH, TILE, write_plate, write_tile
 
 SCRIPT = "prepare"
 STEPS = [
@@ -308,6 +315,27 @@ def test_a_failure_after_a_well_leaves_it_complete(
     assert lines[0] == "A1: already prepared"
 
 
+def test_a_plate_lists_a_well_that_was_written_last(
+    plate, tmp_path, monkeypatch
+):
+    root, _ = plate
+
+    def die(self):
+        if (tmp_path / PLATE / "B" / "1").exists():
+            raise KeyboardInterrupt
+        real(self)
+
+    real = PlateWriter.write_metadata
+    monkeypatch.setattr(PlateWriter, "write_metadata", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_prepare(root, tmp_path, "ome_zarr")
+    monkeypatch.undo()
+    assert list(open_plate(tmp_path / PLATE).fields) == ["A1", "A2"]
+    _, lines = run_prepare(root, tmp_path, "ome_zarr")
+    assert lines[-1] == "B1: already prepared"
+    assert list(open_plate(tmp_path / PLATE).fields) == ["A1", "A2", "B1"]
+
+
 def test_downscaling_grows_the_pixels(plate, tmp_path):
     root, _ = plate
     steps = [*STEPS[:2], {"step": "downscale", "factor": 2}, *STEPS[2:]]
@@ -423,6 +451,30 @@ def test_images_without_steps_are_read_as_they_are(tmp_path):
     )
     with pytest.raises(InputError, match=r"prepare\.py.*project"):
         open_wells(make_spec([{"step": "project"}]), tmp_path, "all")
+
+
+def test_wells_of_one_number_are_two(tmp_path):
+    for index, well in enumerate(("A1", "A01")):
+        for z in range(3):
+            image = np.full((8, 8), 10 * index + z)
+            write_tile(tmp_path / "plate" / f"{well}_s0_z{z}_BF.png", image)
+            write_tile(tmp_path / "plate" / f"{well}_s0_z{z}_DAPI.png", image)
+    wells = find_raw_wells(make_spec([]), tmp_path)
+    assert [well.name for well in wells] == ["A01", "A1"]
+    for well, level in zip(wells, (10, 0), strict=True):
+        (field,) = well.fields
+        values = [plane.read()[0, 0] for plane in field.planes]
+        assert values == [level, level + 1, level + 2]
+
+
+def test_files_that_name_no_well_are_of_one(tmp_path):
+    # A group that takes part without a letter, and one that takes no part.
+    for name in ("_BF", "DAPI"):
+        write_tile(tmp_path / "plate" / f"{name}.png", np.zeros((8, 8)))
+    pattern = r"(?:(?P<well>\w*)_)?(?P<channel>BF|DAPI)\.png"
+    (well,) = find_raw_wells(make_spec([], pattern=pattern), tmp_path)
+    assert well.name == "plate"
+    assert list(well.fields[0].labels) == ["DAPI_WIDEFIELD"]
 
 
 def test_a_source_stays_inside_the_image_root(plate):

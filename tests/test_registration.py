@@ -5,6 +5,7 @@ from PIL import Image
 from isl.errors import InputError
 from isl.preprocessing import registration
 from isl.preprocessing.registration import Shift
+from isl.preprocessing.steps import RegisterStep
 from isl.simulation.wells import simulate_well
 
 
@@ -17,6 +18,9 @@ def places():
     ]
 
 
+REACH = RegisterStep().max_shift
+
+
 def moved(image, rows, columns):
     return np.roll(image, (rows, columns), axis=(0, 1))
 
@@ -24,27 +28,15 @@ def moved(image, rows, columns):
 @pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-12, 20)])
 def test_known_shifts_are_found_despite_another_contrast(places, shift):
     transmitted, label = places[0]
-    found = registration.find_shift(transmitted, moved(label, *shift))
+    found = registration.find_shift(transmitted, moved(label, *shift), REACH)
     assert (found.rows, found.columns) == shift
     assert found.is_reliable
 
 
-def test_places_that_tell_little_tell_more_together(places):
-    random = np.random.default_rng(1)
-    pairs = []
-    for transmitted, label in places * 4:
-        noisy = label + 9000 * random.standard_normal(label.shape)
-        pairs.append((transmitted, moved(noisy, 4, 7)))
-    alone = registration.find_shift(*pairs[0])
-    together = registration.find_common_shift(iter(pairs))
-    assert (together.rows, together.columns) == (4, 7)
-    assert together.confidence > alone.confidence + 2
-
-
 def test_unrelated_and_empty_images_are_not_trusted(places):
-    unrelated = registration.find_shift(places[0][0], places[1][1])
+    unrelated = registration.find_shift(places[0][0], places[1][1], REACH)
     assert not unrelated.is_reliable
-    empty = registration.find_shift(places[0][0], np.zeros((384, 512)))
+    empty = registration.find_shift(places[0][0], np.zeros((384, 512)), REACH)
     assert not empty.is_reliable
 
 
@@ -64,6 +56,7 @@ def test_real_labels_lie_where_their_sources_say(shared_data):
     found = registration.find_shift(
         read(folder, "set1__bf_z1352.25.png"),
         read(folder, "set1__label_DAPI.png"),
+        REACH,
     )
     assert found.is_reliable
     assert abs(found.rows) <= 1 and abs(found.columns) <= 3
@@ -71,6 +64,7 @@ def test_real_labels_lie_where_their_sources_say(shared_data):
     found = registration.find_shift(
         read(folder, f"{field}__brightfield.png"),
         read(folder, f"{field}__hoechst.png"),
+        REACH,
     )
     assert found.is_reliable
     assert abs(found.rows - 5) <= 1 and abs(found.columns + 2) <= 1
@@ -96,11 +90,5 @@ def test_impossible_requests_are_refused():
             registration.find_shift(image, image, reach)
     with pytest.raises(InputError, match="one size"):
         registration.find_shift(image, image[:30], 5)
-    with pytest.raises(InputError, match="one size"):
-        registration.find_common_shift(
-            [(image, image), (image[:30], image[:30])], 5
-        )
-    with pytest.raises(InputError, match="at least one pair"):
-        registration.find_common_shift([])
     with pytest.raises(InputError, match="smaller than the image"):
         registration.common_parts((10, 12), Shift(0, 12, 9.0))

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from scipy import ndimage
 from isl import images
 from isl.errors import InputError
 from isl.simulation import dataset, neurites, optics, scene, wells
-from isl.specs.dataset_spec import DatasetSpec, load_dataset_spec
+from isl.specs.dataset_spec import load_dataset_spec
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +50,6 @@ def test_the_same_seed_gives_the_same_pixels(well):
     assert again.nuclei == well.nuclei
     other = wells.simulate_well((0, 1), (160, 192), 3)
     assert not np.array_equal(other.planes, well.planes)
-
-
-def test_labels_on_request_change_nothing_else(well):
-    partial = wells.simulate_well(
-        (0, 0), (160, 192), 3, labels=("NFH_CONFOCAL",)
-    )
-    assert tuple(partial.labels) == ("NFH_CONFOCAL",)
-    np.testing.assert_array_equal(partial.planes, well.planes)
-    np.testing.assert_array_equal(
-        partial.labels["NFH_CONFOCAL"], well.labels["NFH_CONFOCAL"]
-    )
 
 
 def test_the_truth_lies_where_the_labels_are_bright(well):
@@ -202,7 +190,6 @@ def test_normalise_scales_and_clips():
     [
         ({"shape": (31, 64)}, "size: must be at least 32.*Received: 31"),
         ({"num_z": 0}, "num_z: must be at least 1. Received: 0"),
-        ({"labels": ("TUJ1",)}, "labels: must be among .*Received: 'TUJ1'"),
     ],
 )
 def test_wrong_arguments_are_rejected(arguments, message):
@@ -325,21 +312,6 @@ def test_well_names_follow_a_plate():
     assert names[11:14] == ["A12", "B1", "B2"]
 
 
-def test_wells_may_lack_labels(tmp_path):
-    missing = {"A1": ("DAPI_CONFOCAL", "NFH_CONFOCAL")}
-    spec = dataset.write_dataset(tmp_path, 2, 64, 1, 0, missing_labels=missing)
-    stained = spec.wells[0].labels
-    assert tuple(stained) == ("MAP2_CONFOCAL", "DEAD_CONFOCAL")
-    files = {p.name for p in (tmp_path / "A1").glob("*MAXPROJECT*")}
-    assert files == set(stained.values())
-    assert spec.wells[1].labels is None
-    assert len(list((tmp_path / "A2").glob("*MAXPROJECT*"))) == 4
-    well = images.open_well(spec, spec.wells[0], tmp_path)
-    assert set(well.labels) == set(stained)
-    content = json.loads((tmp_path / "spec.json").read_text())
-    assert DatasetSpec.from_dict(content) == spec
-
-
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -348,8 +320,6 @@ def test_wells_may_lack_labels(tmp_path):
         ({"size": 16}, "size: must be at least 32"),
         ({"num_z": 0}, "num_z: must be at least 1"),
         ({"seed": -1}, "seed: must not be negative. Received: -1"),
-        ({"missing_labels": {"Z9": ()}}, "missing_labels: .*'Z9'"),
-        ({"missing_labels": {"A1": ("X",)}}, "missing_labels: .*'X'"),
     ],
 )
 def test_wrong_datasets_are_rejected(tmp_path, arguments, message):

@@ -84,6 +84,7 @@ def test_labels_may_be_missing():
         (("source", "pages_are_z"), 1, ["source.pages_are_z", "1"]),
         (("source", "splits"), {}, ["source.splits"]),
         (("source", "splits", "test"), {"well": []}, ["test.well"]),
+        (("source", "splits", "test"), {"wells": []}, ["at least one well"]),
         (
             ("wells",),
             [{"name": "A", "path": "", "splits": {"a": {}}}],

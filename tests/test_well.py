@@ -227,6 +227,24 @@ def test_neurite_is_the_mean_of_two_labels(tmp_path):
         open_only(spec, tmp_path)
 
 
+def test_a_copy_keeps_its_images_to_itself(tmp_path):
+    write_plate(tmp_path / "plate")
+    labels = {label: label_name(label) for label in LABELS[1:]}
+    spec = with_well(labels=labels)
+    well = open_only(
+        dataclasses.replace(spec, labels=("NEURITE_CONFOCAL",)), tmp_path
+    )
+    copy = well.copied()
+    copy.read_planes(*EVERYTHING)
+    copy.read_label("NEURITE_CONFOCAL", *EVERYTHING)
+    for path in (tmp_path / "plate").iterdir():
+        path.unlink()
+    with pytest.raises(InputError):
+        well.read_label("NEURITE_CONFOCAL", *EVERYTHING)
+    with pytest.raises(InputError):
+        well.read_planes(*EVERYTHING)
+
+
 def test_well_folders(tmp_path):
     for folder in ("plate_1", "plate_2"):
         write_plate(tmp_path / folder, ("A3", "A4"))

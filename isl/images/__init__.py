@@ -1,7 +1,13 @@
 """Pixels on disk to and from arrays."""
 
 from isl.images.containers import open_inside, split_inside
-from isl.images.discovery import locate, open_label, open_plane
+from isl.images.discovery import (
+    count_tiff_planes,
+    locate,
+    open_channels,
+    open_label,
+    open_plane,
+)
 from isl.images.fields import Field, FieldPlane, RawWell, find_raw_wells
 from isl.images.name_pattern import (
     FoundFile,
@@ -9,21 +15,36 @@ from isl.images.name_pattern import (
     list_names,
     natural_key,
 )
+from isl.images.numbered_planes import PLANE_SUFFIXES
 from isl.images.ome_image import OmeImage
-from isl.images.ome_tiff import OmeTiff, TiffPlane, open_ome_tiff
-from isl.images.ome_tiff_description import TiffDescription
+from isl.images.ome_tiff import TiffPlane, open_ome_tiff
+from isl.images.ome_tiff_description import TiffDescription, is_tiff_name
 from isl.images.ome_tiff_writer import (
+    TILE_SIZE,
     TileSink,
     check_tiff_suffix,
     streamed_ome_tiff,
     write_ome_tiff,
     write_ome_tiff_bands,
 )
-from isl.images.ome_zarr import OmeZarr, ZarrStack, open_ome_zarr
+from isl.images.ome_zarr import ZarrStack, open_ome_zarr
 from isl.images.ome_zarr_description import ZarrDescription
-from isl.images.ome_zarr_metadata import Plate, is_plate, is_zarr, open_plate
-from isl.images.ome_zarr_plate import PlateWriter, open_plate_writer
+from isl.images.ome_zarr_metadata import (
+    Plate,
+    is_plate,
+    is_zarr,
+    is_zarr_folder,
+    name_image,
+    open_plate,
+)
+from isl.images.ome_zarr_plate import (
+    PlateWriter,
+    is_well_name,
+    open_plate_writer,
+    split_well_name,
+)
 from isl.images.ome_zarr_writer import (
+    CHUNK_SIZE,
     RegionSink,
     check_zarr_suffix,
     streamed_ome_zarr,
@@ -34,7 +55,13 @@ from isl.images.opening import (
     open_well,
     open_wells,
 )
-from isl.images.plane import MaximumPlane, MeanPlane, Plane, StackPlane
+from isl.images.plane import (
+    MaximumPlane,
+    MeanPlane,
+    Plane,
+    StackPlane,
+    read_whole,
+)
 from isl.images.published_png import (
     PngPlane,
     PublishedName,
@@ -59,14 +86,15 @@ from isl.images.z_selection import (
 )
 
 __all__ = [
+    "CHUNK_SIZE",
+    "PLANE_SUFFIXES",
+    "TILE_SIZE",
     "Field",
     "FieldPlane",
     "FoundFile",
     "MaximumPlane",
     "MeanPlane",
     "OmeImage",
-    "OmeTiff",
-    "OmeZarr",
     "Plane",
     "Plate",
     "PlateWriter",
@@ -86,19 +114,25 @@ __all__ = [
     "check_tiff_suffix",
     "check_zarr_suffix",
     "choose_planes",
+    "count_tiff_planes",
     "describe_choice",
     "fill_absent",
     "find_raw_wells",
     "find_wells",
     "index_files",
     "is_plate",
+    "is_tiff_name",
     "is_vendor_name",
+    "is_well_name",
     "is_zarr",
+    "is_zarr_folder",
     "list_names",
     "list_published_wells",
     "list_vendor_scenes",
     "locate",
+    "name_image",
     "natural_key",
+    "open_channels",
     "open_image",
     "open_inside",
     "open_label",
@@ -113,8 +147,10 @@ __all__ = [
     "open_wells",
     "parse_published_name",
     "plane_presence",
+    "read_whole",
     "split_inside",
     "split_vendor_path",
+    "split_well_name",
     "streamed_ome_tiff",
     "streamed_ome_zarr",
     "write_ome_tiff",

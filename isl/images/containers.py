@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import open_ome_tiff
+from isl.images.ome_tiff_description import TIFF_SUFFIXES
 from isl.images.ome_zarr import open_ome_zarr
 from isl.images.ome_zarr_metadata import is_plate, is_zarr, open_plate
 from isl.images.vendor import (
@@ -24,15 +25,13 @@ from isl.images.vendor import (
     unique_names,
 )
 
-_TIFF_SUFFIXES = (".ome.tif", ".ome.tiff")
+_OME_SUFFIXES = tuple(f".ome{suffix}" for suffix in TIFF_SUFFIXES)
 
 
 def is_container(path: pathlib.Path) -> bool:
     """Whether a path is a file or folder that may hold several stacks."""
     name = path.name.lower()
-    return (
-        is_vendor_name(name) or name.endswith(_TIFF_SUFFIXES) or is_zarr(path)
-    )
+    return is_vendor_name(name) or name.endswith(_OME_SUFFIXES) or is_zarr(path)
 
 
 def iter_stacks(path: pathlib.Path) -> Iterator[tuple[str, int]]:
@@ -79,7 +78,7 @@ def split_inside(
     if vendor is not None or path.exists():
         return vendor
     for place in path.parents:
-        is_tiff = place.name.lower().endswith(_TIFF_SUFFIXES)
+        is_tiff = place.name.lower().endswith(_OME_SUFFIXES)
         if (is_tiff and place.is_file()) or is_zarr(place):
             return place, path.relative_to(place).parts
     return None

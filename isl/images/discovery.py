@@ -10,8 +10,9 @@ from isl.images.containers import open_inside
 from isl.images.numbered_planes import list_numbered_planes
 from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import open_ome_tiff
+from isl.images.ome_tiff_description import is_tiff_name
 from isl.images.ome_zarr import open_ome_zarr
-from isl.images.ome_zarr_metadata import is_zarr, name_image
+from isl.images.ome_zarr_metadata import is_zarr_folder, name_image
 from isl.images.plane import MaximumPlane, Plane
 from isl.images.published_png import (
     PublishedWell,
@@ -85,9 +86,9 @@ def find_images(
         InputError: If this cannot be opened, or the well or the z-stack
             cannot be told.
     """
-    if path.is_dir() and not _is_ome_zarr(path):
+    if path.is_dir() and not is_zarr_folder(path):
         return _find_in_folder(path, well)
-    image = _open_channels(path)
+    image = open_channels(path)
     if image is None:
         return Found(path.stem, planes=(open_png(path),))
     return _find_in_channels(path, image, known_labels)
@@ -105,7 +106,7 @@ def open_plane(path: pathlib.Path, page: int | None = None) -> Plane:
         InputError: If this cannot be opened, or does not hold one channel
             with this plane.
     """
-    image = _open_channels(path)
+    image = open_channels(path)
     if image is None:
         return open_png(path)
     planes = [plane for channel in image.planes for plane in channel]
@@ -129,12 +130,48 @@ def open_label(path: pathlib.Path, label: str) -> Plane:
     Raises:
         InputError: If this cannot be opened or has no such channel.
     """
-    image = _open_channels(path)
+    image = open_channels(path)
     if image is None:
         return open_png(path)
     if len(image.planes) == 1:
         return _project(image.planes[0])
     return _project(image.channel(label))
+
+
+def open_channels(path: pathlib.Path) -> OmeImage | None:
+    """Opens an image of any format that tells its channels.
+
+    Args:
+        path: A TIFF, an OME-Zarr image or a scene of a vendor format, or a
+            stack in one of these.
+
+    Returns:
+        The image; None if it is a PNG, which has one plane and says nothing
+        about it.
+
+    Raises:
+        InputError: If this cannot be opened.
+    """
+    if is_zarr_folder(path):
+        return open_ome_zarr(path)
+    inside = open_inside(path)
+    if inside is not None:
+        return inside
+    return open_ome_tiff(path) if _is_tiff(path) else None
+
+
+def count_tiff_planes(path: pathlib.Path) -> int | None:
+    """Counts the planes of a TIFF, over all its channels.
+
+    Returns:
+        0 if the file is not called as a TIFF; None if it cannot be read.
+    """
+    if not is_tiff_name(path.name):
+        return 0
+    try:
+        return sum(map(len, open_ome_tiff(path).planes))
+    except InputError:
+        return None
 
 
 def _find_in_folder(folder: pathlib.Path, well: str | None) -> Found:
@@ -206,21 +243,6 @@ def _find_in_channels(
 def _project(planes: tuple[Plane, ...]) -> Plane:
     # A label is the maximum over z (original: one 2-D image a label).
     return planes[0] if len(planes) == 1 else MaximumPlane(planes)
-
-
-def _open_channels(path: pathlib.Path) -> OmeImage | None:
-    # None is a PNG, which has one plane and says nothing about it.
-    if _is_ome_zarr(path):
-        return open_ome_zarr(path)
-    inside = open_inside(path)
-    if inside is not None:
-        return inside
-    return open_ome_tiff(path) if _is_tiff(path) else None
-
-
-def _is_ome_zarr(path: pathlib.Path) -> bool:
-    # A folder of that name is one, even if it has lost its metadata.
-    return is_zarr(path) or (path.suffix == ".zarr" and path.is_dir())
 
 
 def _is_tiff(path: pathlib.Path) -> bool:

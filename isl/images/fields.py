@@ -4,20 +4,23 @@ A field is what one position of the stage shows: a z-stack in transmitted
 light and its labels. A well is one field, or a mosaic of several (tiles).
 """
 
+import collections
 import dataclasses
-import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from isl.errors import InputError
 from isl.images.discovery import find_images, locate, open_plane
 from isl.images.name_pattern import FoundFile, index_files
-from isl.images.plane import Plane
+from isl.images.plane import Plane, read_whole
 from isl.specs import DatasetSpec, Region, WellSpec
 from isl.specs.source import Source
+
+T = TypeVar("T", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +47,15 @@ class FieldPlane:
         return open_plane(pathlib.Path(self.path), self.page)
 
     def read(self) -> np.ndarray:
-        """Returns the image in units of the camera, uint16, [row, column].
+        """Returns the image in units of the camera, [row, column].
+
+        uint16 for files of 8 and 16 bits; others keep their type.
 
         Raises:
             InputError: If it cannot be decoded.
         """
         plane = self.open()
-        image = plane.read(*(slice(0, size) for size in plane.shape))
+        image = read_whole(plane)
         return image if plane.gain == 1 else image // np.uint16(plane.gain)
 
     def read_sizes(self) -> tuple[float | None, float | None]:
@@ -103,7 +108,8 @@ def find_raw_wells(
     """Finds the wells of a source; reads no pixel.
 
     Args:
-        spec: With a `source`.
+        spec: With a `source`; of its channels only the modality and the
+            labels of the spec have to be there.
         image_root: Folder that its path is relative to.
 
     Returns:
@@ -126,10 +132,7 @@ def find_raw_wells(
             f"{folder}: pattern must find the channels "
             f"{', '.join(source.channels)}. Received: none of them"
         )
-    grouped = {
-        name or folder.name: tuple(group)
-        for name, group in itertools.groupby(files, lambda file: file.well)
-    }
+    grouped = _group(files, lambda file: file.well or folder.name)
     splits = _splits(source, grouped, folder)
     wells = tuple(
         RawWell(name, _fields(spec, folder, name, group), splits[name])
@@ -215,13 +218,21 @@ def _fields(
     well: str,
     files: tuple[FoundFile, ...],
 ) -> tuple[Field, ...]:
-    groups = itertools.groupby(
-        files, lambda file: (file.tile, file.row, file.column)
-    )
+    groups = _group(files, lambda file: (file.tile, file.row, file.column))
     return tuple(
-        _field(spec, folder, f"well {well}, {_tile_name(key)}", tuple(group))
-        for key, group in groups
+        _field(spec, folder, f"well {well}, {_tile_name(key)}", group)
+        for key, group in groups.items()
     )
+
+
+def _group(
+    files: Iterable[FoundFile], key: Callable[[FoundFile], T]
+) -> dict[T, tuple[FoundFile, ...]]:
+    # In the order of appearance; those of a group need not be neighbours.
+    groups = collections.defaultdict(list)
+    for file in files:
+        groups[key(file)].append(file)
+    return {name: tuple(group) for name, group in groups.items()}
 
 
 def _tile_name(key: tuple[str | None, ...]) -> str:
@@ -245,8 +256,9 @@ def _field(
         meaning = spec.source.channels[file.channel]
         plane = FieldPlane(str(folder / file.path), file.page)
         stacks.setdefault(meaning, []).append(plane)
+    wanted = (spec.modality, *spec.labels)
     for channel, meaning in spec.source.channels.items():
-        if meaning not in stacks:
+        if meaning in wanted and meaning not in stacks:
             raise InputError(
                 f"{folder}: {place} must have a file of channel {channel} "
                 f"({meaning}). Received: {', '.join(stacks)}"

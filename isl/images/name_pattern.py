@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from isl.errors import InputError
 from isl.images.containers import is_container, iter_stacks
 from isl.images.ome_tiff import open_ome_tiff
+from isl.images.ome_tiff_description import is_tiff_name
 from isl.images.ome_zarr_metadata import is_zarr
 
 # Named groups that a pattern may have.
 GROUPS = ("well", "tile", "row", "column", "channel", "z")
+_NAMES = ("well", "tile", "channel")  # The others are positions.
 
-_TIFF_SUFFIXES = (".tif", ".tiff")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -51,8 +52,17 @@ class FoundFile:
 
     @property
     def plane_key(self) -> tuple:
-        """Differs for different planes, and sorts them in natural order."""
-        groups = [natural_key(getattr(self, group)) for group in GROUPS]
+        """Differs for different planes, and sorts them in natural order.
+
+        Names differ by their texts (`A1` and `A01` are two wells), positions
+        by their numbers (z 1 is z 01).
+        """
+        groups = []
+        for group in GROUPS:
+            text = getattr(self, group)
+            groups.append(natural_key(text))
+            if group in _NAMES:
+                groups.append(text or "")
         return (*groups, -1 if self.page is None else self.page)
 
 
@@ -222,7 +232,7 @@ def _read_match(
 
 def _count_pages(path: pathlib.Path) -> int | None:
     # None for a file that is no TIFF.
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
+    if not is_tiff_name(path.name):
         return None
     tiff = open_ome_tiff(path)
     if len(tiff.planes) != 1:

@@ -5,9 +5,11 @@ import pathlib
 import re
 
 from isl.errors import InputError
+from isl.images.ome_tiff_description import TIFF_SUFFIXES
 from isl.images.published_png import parse_published_name
 
-SUFFIXES = (".png", ".tif", ".tiff")
+# Of files that are taken for planes.
+PLANE_SUFFIXES = (".png", *TIFF_SUFFIXES)
 
 # What may stand before the number of a plane. Wells, channels, times and
 # tiles are numbered as well: a stack of those would be nonsense that nobody
@@ -50,7 +52,7 @@ def list_numbered_planes(folder: str | os.PathLike) -> tuple[str, ...]:
         names = [
             name
             for name in sorted(os.listdir(folder))
-            if pathlib.Path(name).suffix.lower() in SUFFIXES
+            if pathlib.Path(name).suffix.lower() in PLANE_SUFFIXES
             and not name.startswith(".")
         ]
     except OSError as error:

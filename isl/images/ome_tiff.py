@@ -13,7 +13,7 @@ import tifffile
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage
 from isl.images.ome_xml import parse_ome_xml
-from isl.images.plane import check_region
+from isl.images.plane import check_region, gain_of, widen, widened_dtype
 
 # Compressed tiles or strips that are kept after decoding, a file; at least
 # one a plane, so that a plane in one piece is decoded once.
@@ -29,7 +29,6 @@ class TiffPlane:
     Attributes:
         path: The file.
         shape: Rows and columns.
-        dtype: Of what `read` returns; files of 8 bits are read as uint16.
         stored_dtype: Of the file, with its byte order.
         offset: Where the pixels begin, if they lie in one uncompressed run.
         page: Index of the plane's page in the file.
@@ -39,7 +38,6 @@ class TiffPlane:
 
     path: str
     shape: tuple[int, int]
-    dtype: np.dtype
     stored_dtype: np.dtype
     offset: int | None
     page: int
@@ -47,9 +45,14 @@ class TiffPlane:
     decode: Callable[[int, int], Segment]
 
     @property
+    def dtype(self) -> np.dtype:
+        """Of what `read` returns; files of 8 bits are read as uint16."""
+        return widened_dtype(self.stored_dtype)
+
+    @property
     def gain(self) -> int:
         """What the values of the file are multiplied by: 257 for 8 bits."""
-        return 257 if self.stored_dtype.itemsize == 1 else 1
+        return gain_of(self.stored_dtype)
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]; 8-bit values times 257.
@@ -66,9 +69,7 @@ class TiffPlane:
             image = np.array(stored[rows, columns])
         else:
             image = self._read_segments(rows, columns)
-        if image.dtype == np.uint8:
-            return image.astype(np.uint16) * np.uint16(257)
-        return image.astype(self.dtype, copy=False)
+        return widen(image)
 
     def _read_segments(self, rows: slice, columns: slice) -> np.ndarray:
         num_rows, num_columns, across = self.grid
@@ -87,13 +88,8 @@ class TiffPlane:
         return image
 
 
-@dataclasses.dataclass(frozen=True)
-class OmeTiff(OmeImage):
-    """An OME-TIFF, or a plain TIFF stack; its planes are `TiffPlane`s."""
-
-
-def open_ome_tiff(path: str | os.PathLike) -> OmeTiff:
-    """Opens a TIFF; reads its headers only.
+def open_ome_tiff(path: str | os.PathLike) -> OmeImage:
+    """Opens an OME-TIFF, or a plain TIFF stack; reads its headers only.
 
     Axes may be any order of Z and C before rows and columns; T must be of
     length 1. A plain stack of pages is taken for focal positions.
@@ -119,7 +115,7 @@ def open_ome_tiff(path: str | os.PathLike) -> OmeTiff:
         ) from error
 
 
-def _open(path: str, tiff: tifffile.TiffFile) -> OmeTiff:
+def _open(path: str, tiff: tifffile.TiffFile) -> OmeImage:
     if len(tiff.series) != 1:
         raise InputError(
             f"{path}: TIFF must hold one image. "
@@ -135,7 +131,7 @@ def _open(path: str, tiff: tifffile.TiffFile) -> OmeTiff:
     planes = _open_planes(path, series, num_channels * num_z)
     described = parse_ome_xml(path, tiff.ome_metadata)
     names = described.channel_names
-    return OmeTiff(
+    return OmeImage(
         path=path,
         channel_names=names
         if len(names) == num_channels
@@ -215,7 +211,6 @@ def _open_planes(
     plane = TiffPlane(
         path=path,
         shape=shape,
-        dtype=np.dtype(np.uint16) if stored.itemsize == 1 else first.dtype,
         stored_dtype=stored,
         offset=None,
         page=0,

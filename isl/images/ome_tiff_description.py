@@ -10,6 +10,13 @@ import numpy as np
 
 import isl
 
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+def is_tiff_name(name: str) -> bool:
+    """Returns whether a file is called as a TIFF, plain or OME."""
+    return name.lower().endswith(TIFF_SUFFIXES)
+
 
 @dataclasses.dataclass(frozen=True)
 class TiffDescription:

@@ -12,7 +12,7 @@ import tifffile
 
 from isl.errors import InputError
 from isl.files import atomic_path
-from isl.images.ome_tiff_description import TiffDescription
+from isl.images.ome_tiff_description import TiffDescription, is_tiff_name
 from isl.images.plane import check_region
 
 TILE_SIZE = 256
@@ -193,7 +193,7 @@ def check_tiff_suffix(path: str | os.PathLike) -> None:
     Raises:
         InputError: If not.
     """
-    if not str(path).lower().endswith((".tif", ".tiff")):
+    if not is_tiff_name(str(path)):
         raise InputError(
             f"{path}: output must end in .ome.tif, .ome.tiff, .tif or .tiff."
         )

@@ -12,7 +12,13 @@ import zarr
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage
 from isl.images.ome_zarr_metadata import AXES, read_image_metadata
-from isl.images.plane import StackPlane, check_region
+from isl.images.plane import (
+    StackPlane,
+    check_region,
+    gain_of,
+    widen,
+    widened_dtype,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +50,12 @@ class ZarrStack:
     @property
     def dtype(self) -> np.dtype:
         """Of what `read` returns; arrays of 8 bits are read as uint16."""
-        stored = self.array.dtype.newbyteorder("=")
-        return np.dtype(np.uint16) if stored == np.uint8 else stored
+        return widened_dtype(self.array.dtype)
 
     @property
     def gain(self) -> int:
         """What the values on disk are multiplied by: 257 for 8 bits."""
-        return 257 if self.array.dtype == np.uint8 else 1
+        return gain_of(self.array.dtype)
 
     def read(
         self, planes: Sequence[int], rows: slice, columns: slice
@@ -67,7 +72,7 @@ class ZarrStack:
         rows, columns = check_region(self.shape, rows, columns)
         wanted, places = np.unique(planes, return_inverse=True)
         region = self._read_chunks(wanted, rows, columns)
-        image = self._convert(np.moveaxis(region, 0, -1))
+        image = widen(np.ascontiguousarray(np.moveaxis(region, 0, -1)))
         in_order = np.array_equal(places, np.arange(len(wanted)))
         return image if in_order else image[:, :, places]
 
@@ -88,7 +93,7 @@ class ZarrStack:
             self._read_chunks(wanted, band, columns).max(axis=0)
             for band in self._iter_bands(rows)
         ]
-        return self._convert(np.concatenate(bands))
+        return widen(np.concatenate(bands))
 
     def _read_chunks(
         self, planes: np.ndarray, rows: slice, columns: slice
@@ -117,12 +122,6 @@ class ZarrStack:
             len(planes), rows.stop - rows.start, columns.stop - columns.start
         )
 
-    def _convert(self, stored: np.ndarray) -> np.ndarray:
-        image = np.array(stored, self.dtype, order="C")
-        if self.gain != 1:
-            image *= self.gain
-        return image
-
     def _iter_bands(self, rows: slice) -> Iterator[slice]:
         # Cuts rows where chunks end.
         size = self.array.chunks[self.axes.index("y")]
@@ -137,12 +136,7 @@ class ZarrStack:
         return self.array.shape[self.axes.index(axis)]
 
 
-@dataclasses.dataclass(frozen=True)
-class OmeZarr(OmeImage):
-    """An OME-Zarr image; its planes are `StackPlane`s of a `ZarrStack`."""
-
-
-def open_ome_zarr(path: str | os.PathLike) -> OmeZarr:
+def open_ome_zarr(path: str | os.PathLike) -> OmeImage:
     """Opens an OME-Zarr image; reads its metadata only.
 
     Axes may be any of t, c and z beside y and x, in any order; t must be of
@@ -170,7 +164,7 @@ def open_ome_zarr(path: str | os.PathLike) -> OmeZarr:
         for channel in range(sizes.get("c", 1))
     ]
     names = metadata.channel_names
-    return OmeZarr(
+    return OmeImage(
         path=path,
         channel_names=names
         if len(names) == len(stacks)

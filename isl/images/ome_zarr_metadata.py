@@ -81,6 +81,15 @@ def is_zarr(path: str | os.PathLike) -> bool:
     return any(pathlib.Path(path, name).is_file() for name in _METADATA)
 
 
+def is_zarr_folder(path: str | os.PathLike) -> bool:
+    """Returns whether a folder is, or is called as, an OME-Zarr.
+
+    One of that name is meant as such even if it has lost its metadata.
+    """
+    path = pathlib.Path(path)
+    return is_zarr(path) or (path.suffix == ".zarr" and path.is_dir())
+
+
 def read_image_metadata(path: str | os.PathLike) -> ImageMetadata:
     """Reads the metadata of an image.
 

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import filelock
+
 from isl.errors import InputError
 from isl.files import atomic_path, write_json
 from isl.images.name_pattern import natural_key
@@ -20,15 +22,38 @@ from isl.images.ome_zarr_writer import (
     streamed_image,
 )
 
-_WELL = re.compile("([A-Za-z]+)([0-9]+)")
+_WELL_NAME = re.compile("([A-Za-z]+)([0-9]+)")
 _FIELD = "0"
+
+
+def is_well_name(name: str) -> bool:
+    """Returns whether a well is called as on a plate, such as `A1`."""
+    return _WELL_NAME.fullmatch(name) is not None
+
+
+def split_well_name(name: str) -> tuple[str, str]:
+    """Returns row and column of a well that is called as on a plate.
+
+    Args:
+        name: Letters and then digits, such as `B02`: row `B`, column `02`.
+
+    Raises:
+        InputError: If the name has another form.
+    """
+    match = _WELL_NAME.fullmatch(name)
+    if match is None:
+        raise InputError(
+            "well must be letters and then digits, such as A1. "
+            f"Received: {name!r}."
+        )
+    return match[1], match[2]
 
 
 @dataclasses.dataclass(frozen=True)
 class PlateWriter:
     """A plate that grows by whole wells, each of one field.
 
-    One process at a time may add wells.
+    Several processes may add wells, but no two of them the same one.
 
     Attributes:
         path: Folder of the plate.
@@ -39,13 +64,9 @@ class PlateWriter:
     path: pathlib.Path
     annotations: Mapping[str, Any]
 
-    def list_wells(self) -> tuple[str, ...]:
-        """Returns the names of the wells that are complete, in order."""
-        return tuple(row + column for row, column in self._list_wells())
-
     @contextlib.contextmanager
     def streamed_well(
-        self, well: str, image: ZarrDescription, num_levels: int | None = None
+        self, well: str, image: ZarrDescription
     ) -> Iterator[RegionSink]:
         """Adds a well, region by region, or replaces it.
 
@@ -56,7 +77,6 @@ class PlateWriter:
         Args:
             well: Row and column, such as `A1` or `B02`.
             image: What its image is to hold.
-            num_levels: As for `streamed_ome_zarr`.
 
         Yields:
             The sink; its `write(rows, columns, values)` takes a region.
@@ -65,7 +85,7 @@ class PlateWriter:
             InputError: If `well` has another form.
             ValueError: If the regions do not add up to the image.
         """
-        row, column = _split_well(well)
+        row, column = split_well_name(well)
         folder = self.path / row / column
         if not is_zarr(folder.parent):
             _write_group(folder.parent, {})
@@ -74,12 +94,19 @@ class PlateWriter:
         with atomic_path(folder) as temporary:
             images = {"images": [{"path": _FIELD}]}
             _write_group(temporary, _ome_attributes({"well": images}))
-            with streamed_image(temporary / _FIELD, image, num_levels) as sink:
+            with streamed_image(temporary / _FIELD, image) as sink:
                 yield sink
         self.write_metadata()
 
     def write_metadata(self) -> None:
         """Lists the complete wells in the metadata of the plate."""
+        # What one process lists must not replace what another one has listed
+        # since.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            self._write_metadata()
+
+    def _write_metadata(self) -> None:
         wells = self._list_wells()
         rows = sorted({row for row, _ in wells}, key=natural_key)
         columns = sorted({column for _, column in wells}, key=natural_key)
@@ -135,16 +162,6 @@ def open_plate_writer(
     writer = PlateWriter(path, annotations or {})
     writer.write_metadata()
     return writer
-
-
-def _split_well(well: str) -> tuple[str, str]:
-    match = _WELL.fullmatch(well)
-    if match is None:
-        raise InputError(
-            "well must be letters and then digits, such as A1. "
-            f"Received: {well!r}."
-        )
-    return match[1], match[2]
 
 
 def _ome_attributes(value: Mapping[str, Any]) -> dict[str, Any]:

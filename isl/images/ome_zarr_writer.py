@@ -101,22 +101,19 @@ class RegionSink:
 
 @contextlib.contextmanager
 def streamed_ome_zarr(
-    path: str | os.PathLike,
-    image: ZarrDescription,
-    num_levels: int | None = None,
+    path: str | os.PathLike, image: ZarrDescription
 ) -> Iterator[RegionSink]:
     """Writes an OME-Zarr image, axes CZYX or CYX, region by region.
 
     Chunks are made for random crops: one holds all planes of one channel in
     256 x 256 pixels. Memory is one region of the caller and a few chunks.
+    Below full size stand resolutions of half the size, by averaging, as many
+    as bring the longer side to 1,024 pixels: viewers need them.
     Nothing appears at `path` unless the block succeeds.
 
     Args:
         path: Output, ending in `.zarr`.
         image: What it is to hold.
-        num_levels: Resolutions, each half the one before, by averaging; 1
-            for full size only. By default as many as bring the longer side
-            to 1,024 pixels: viewers need them, training does not.
 
     Yields:
         The sink; its `write(rows, columns, values)` takes a region.
@@ -127,7 +124,7 @@ def streamed_ome_zarr(
     """
     check_zarr_suffix(path)
     with atomic_path(path) as temporary:
-        with streamed_image(temporary, image, num_levels) as sink:
+        with streamed_image(temporary, image) as sink:
             yield sink
 
 
@@ -143,15 +140,14 @@ def check_zarr_suffix(path: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def streamed_image(
-    folder: pathlib.Path, image: ZarrDescription, num_levels: int | None
+    folder: pathlib.Path, image: ZarrDescription
 ) -> Iterator[RegionSink]:
     """Writes an image into a folder that is not there yet.
 
     In contrast to `streamed_ome_zarr` a failure leaves half an image.
     """
-    if num_levels is None:
-        excess = max(image.shape) / MAX_COARSEST_SIZE
-        num_levels = 1 + max(0, math.ceil(math.log2(excess)))
+    excess = max(image.shape) / MAX_COARSEST_SIZE
+    num_levels = 1 + max(0, math.ceil(math.log2(excess)))
     group = zarr.create_group(
         str(folder), attributes=image.attributes(folder.name, num_levels)
     )

@@ -1,5 +1,6 @@
 """Planes: two-dimensional images that are read by region."""
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -119,8 +120,12 @@ def common_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]] | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class MeanPlane:
-    """The mean of planes, rounded half up."""
+class CombinedPlane:
+    """What the planes that are made of others have in common.
+
+    Attributes:
+        parts: The others, of one size and type.
+    """
 
     parts: tuple[Plane, ...]
 
@@ -143,6 +148,11 @@ class MeanPlane:
     def gain(self) -> int:
         """As the first part."""
         return self.parts[0].gain
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanPlane(CombinedPlane):
+    """The mean of planes, rounded half up."""
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, uint16, [row, column]."""
@@ -154,30 +164,8 @@ class MeanPlane:
 
 
 @dataclasses.dataclass(frozen=True)
-class MaximumPlane:
+class MaximumPlane(CombinedPlane):
     """The maximum of planes: the projection of a label along z."""
-
-    parts: tuple[Plane, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.parts[0].shape
-
-    @property
-    def path(self) -> str:
-        """The file of the first part."""
-        return self.parts[0].path
-
-    @property
-    def dtype(self) -> np.dtype:
-        """As the first part."""
-        return self.parts[0].dtype
-
-    @property
-    def gain(self) -> int:
-        """As the first part."""
-        return self.parts[0].gain
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]."""
@@ -189,6 +177,56 @@ class MaximumPlane:
         for part in self.parts[1:]:
             image = np.maximum(image, part.read(rows, columns))
         return image
+
+
+def copy_plane(plane: Plane) -> Plane:
+    """Returns the same plane; what it keeps of its files goes with it."""
+    if isinstance(plane, CombinedPlane):
+        parts = tuple(map(copy_plane, plane.parts))
+        return dataclasses.replace(plane, parts=parts)
+    return copy.copy(plane)
+
+
+def gain_of(stored: np.dtype) -> int:
+    """Returns what values on disk are multiplied by: 257 for 8 bits.
+
+    So 255 becomes 65535 (BUILD_NOTES D13).
+
+    Args:
+        stored: Type of the values on disk.
+    """
+    return 257 if stored == np.uint8 else 1
+
+
+def widened_dtype(stored: np.dtype) -> np.dtype:
+    """Returns the type that values on disk are read as: uint16 for 8 bits.
+
+    Args:
+        stored: Type of the values on disk, of any byte order.
+    """
+    is_small = stored == np.uint8
+    return np.dtype(np.uint16) if is_small else stored.newbyteorder("=")
+
+
+def widen(stored: np.ndarray) -> np.ndarray:
+    """Returns values as they are read: those of 8 bits times 257, as uint16.
+
+    Args:
+        stored: Values on disk; not copied if there is nothing to change.
+    """
+    image = stored.astype(widened_dtype(stored.dtype), copy=False)
+    if gain_of(stored.dtype) != 1:
+        image *= image.dtype.type(gain_of(stored.dtype))
+    return image
+
+
+def read_whole(plane: Plane) -> np.ndarray:
+    """Returns all of a plane, [row, column], that must not be written to.
+
+    Raises:
+        InputError: If the file cannot be decoded.
+    """
+    return plane.read(*(slice(0, size) for size in plane.shape))
 
 
 def check_same_size(planes: Iterable[Plane]) -> None:

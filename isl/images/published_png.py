@@ -19,7 +19,7 @@ import numpy as np
 from PIL import PngImagePlugin
 
 from isl.errors import InputError
-from isl.images.plane import check_region, format_shape
+from isl.images.plane import check_region, format_shape, gain_of, widen
 from isl.specs import MODALITIES
 
 # A plane of a stitched well has 5 to 21 million pixels. Far more is taken
@@ -58,7 +58,7 @@ class PngPlane:
     @property
     def gain(self) -> int:
         """What the values of the file are multiplied by: 257 for 8 bits."""
-        return 257 if self.bits == 8 else 1
+        return gain_of(np.dtype(f"uint{self.bits}"))
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, uint16, [row, column], not writable.
@@ -91,10 +91,9 @@ class PngPlane:
                 f"{self.path}: PNG must not change while it is in use. "
                 f"Received: an array of shape {pixels.shape}."
             )
-        if pixels.dtype == np.uint8:
-            image = pixels.astype(np.uint16) * np.uint16(257)
-        else:
-            image = pixels.astype(np.uint16)
+        if pixels.dtype != np.uint8:  # Pillow may widen 16 bits to 32.
+            pixels = pixels.astype(np.uint16, copy=False)
+        image = widen(pixels)
         image.flags.writeable = False
         return image
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage, check_square
-from isl.images.plane import check_region
+from isl.images.plane import check_region, gain_of, widen, widened_dtype
 from isl.images.vendor_readers import PLUGINS, READERS
 
 
@@ -39,13 +39,12 @@ class VendorPlane:
     @property
     def dtype(self) -> np.dtype:
         """Of what `read` returns; files of 8 bits are read as uint16."""
-        is_small = self.stored_dtype == np.uint8
-        return np.dtype(np.uint16) if is_small else self.stored_dtype
+        return widened_dtype(self.stored_dtype)
 
     @property
     def gain(self) -> int:
         """What the values of the file are multiplied by: 257 for 8 bits."""
-        return 257 if self.stored_dtype == np.uint8 else 1
+        return gain_of(self.stored_dtype)
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region, [row, column]; 8-bit values times 257.
@@ -69,12 +68,8 @@ class VendorPlane:
                 f"{self.path}: cannot be decoded, it may be damaged. "
                 f"Received: {error!r}."
             ) from error
-        return stored.astype(self.dtype) * self.dtype.type(self.gain)
-
-
-@dataclasses.dataclass(frozen=True)
-class VendorImage(OmeImage):
-    """A scene of a file, or a channel of one; planes are `VendorPlane`s."""
+        # A copy, as a reader may take back what it has lent.
+        return widen(np.array(stored, self.stored_dtype))
 
 
 def is_vendor_name(name: str) -> bool:
@@ -100,7 +95,7 @@ def split_vendor_path(
     return None
 
 
-def open_vendor(path: str | os.PathLike) -> VendorImage:
+def open_vendor(path: str | os.PathLike) -> OmeImage:
     """Opens a scene of a file; reads no pixel.
 
     Args:
@@ -135,7 +130,7 @@ def open_vendor(path: str | os.PathLike) -> VendorImage:
         )
     if sizes.Y and sizes.X:
         check_square(str(path), sizes.Y, sizes.X)
-    return VendorImage(
+    return OmeImage(
         path=str(path),
         channel_names=tuple(wanted),
         planes=planes,

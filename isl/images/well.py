@@ -1,13 +1,17 @@
 """One well: random access to its planes and labels, whatever the format."""
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.plane import Plane, check_region, common_stack
+from isl.images.plane import (
+    Plane,
+    check_region,
+    common_stack,
+    copy_plane,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +57,8 @@ class Well:
         """
         return dataclasses.replace(
             self,
-            planes=tuple(map(copy.copy, self.planes)),
-            labels={name: copy.copy(x) for name, x in self.labels.items()},
+            planes=tuple(map(copy_plane, self.planes)),
+            labels={name: copy_plane(x) for name, x in self.labels.items()},
         )
 
     def read_planes(self, rows: slice, columns: slice) -> np.ndarray:

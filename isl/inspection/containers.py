@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from isl.errors import InputError
 from isl.images import (
     MaximumPlane,
-    OmeImage,
     Plane,
     is_plate,
     list_vendor_scenes,
-    open_inside,
-    open_ome_tiff,
-    open_ome_zarr,
+    open_channels,
     open_plate,
     split_vendor_path,
 )
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
+    INPUT,
     LABEL,
     Channel,
     ImageFile,
@@ -33,24 +31,20 @@ def list_image(
     well: str,
     known_labels: Sequence[str] = PUBLISHED_LABELS,
 ) -> Listing:
-    """Lists the channels of a TIFF, OME-Zarr image or vendor scene.
+    """Lists the channels of a TIFF, OME-Zarr image, vendor scene or PNG.
 
     Args:
         path: The file or folder, or a stack in one.
         well: What to call the well.
         known_labels: Channels that are labels, whatever they are called.
     """
-
-    def reopen() -> OmeImage:
-        inside = open_inside(path)
-        if inside is not None:
-            return inside
-        return open_ome_zarr(path) if path.is_dir() else open_ome_tiff(path)
-
     try:
-        image = reopen()
+        image = open_channels(path)
     except InputError as error:
         return Listing((), (explain_failure(well, path, error),))
+    if image is None:
+        alone = (ImageFile(str(path), None),)
+        return Listing((Channel(well, "", "", INPUT, alone),))
     names = image.channel_names
     if "" in names or len(set(names)) < len(names):
         names = tuple(f"channel {k}" for k in range(len(names)))
@@ -62,7 +56,7 @@ def list_image(
             name=name,
             role=roles[name],
             images=_list_planes(path, roles[name], len(image.planes[index])),
-            open_planes=_channel_opener(reopen, roles[name], index),
+            open_planes=_channel_opener(path, roles[name], index),
         )
         for index, name in enumerate(names)
     )
@@ -127,12 +121,12 @@ def _list_planes(
 
 
 def _channel_opener(
-    reopen: Callable[[], OmeImage], role: str, index: int
+    path: pathlib.Path, role: str, index: int
 ) -> Callable[[], Sequence[Plane]]:
     # Opened anew for each use, so that what is decoded does not pile up. A
     # label is the maximum over z, as wherever wells are read.
     def open_planes() -> Sequence[Plane]:
-        planes = reopen().planes[index]
+        planes = open_channels(path).planes[index]
         if role == LABEL and len(planes) > 1:
             return (MaximumPlane(planes),)
         return planes

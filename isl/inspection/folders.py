@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from isl.errors import InputError
 from isl.images import (
+    PLANE_SUFFIXES,
+    count_tiff_planes,
+    is_tiff_name,
     is_vendor_name,
-    is_zarr,
-    open_ome_tiff,
+    is_zarr_folder,
     parse_published_name,
     split_vendor_path,
 )
@@ -27,9 +29,6 @@ from isl.inspection.listing import (
 from isl.inspection.naming import guess_patterns, parse_names
 from isl.inspection.problems import Problem
 from isl.specs import MODALITIES
-
-_TIFF_SUFFIXES = (".tif", ".tiff")
-_SUFFIXES = (".png", *_TIFF_SUFFIXES)
 
 # Published names of what is no image to train on: predictions and masks.
 _DERIVED = re.compile(r"(?:^|,)(?:kind(?:,value)?-PREDICTED|is_mask-true)")
@@ -70,15 +69,10 @@ def is_image_name(name: str) -> bool:
     """
     suffix = pathlib.PurePath(name).suffix.lower()
     return (
-        suffix in _SUFFIXES
+        suffix in PLANE_SUFFIXES
         and not name.startswith(".")
         and not _DERIVED.search(name)
     )
-
-
-def is_zarr_folder(path: pathlib.Path) -> bool:
-    """Returns whether a folder is, or is called as, an OME-Zarr."""
-    return is_zarr(path) or path.suffix == ".zarr"
 
 
 def iter_folders(
@@ -167,7 +161,7 @@ def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
 
 def _list_file(path: pathlib.Path) -> Listing:
     well = path.name.split(".")[0]
-    if path.suffix.lower() in _TIFF_SUFFIXES:
+    if is_tiff_name(path.name):
         return list_image(path, well)
     channels, _ = gather([Entry(well, "", "", INPUT, None, str(path))])
     return Listing(tuple(channels))
@@ -175,13 +169,11 @@ def _list_file(path: pathlib.Path) -> Listing:
 
 def _is_stack(path: pathlib.Path) -> bool:
     # Whether a file is a well of its own, with several planes.
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
-        return False
-    try:
-        return sum(map(len, open_ome_tiff(path).planes)) > 1
-    except InputError:
+    count = count_tiff_planes(path)
+    if count is None:
         # A plane that is damaged is told of when its pixels are read.
         return path.stem.lower().endswith(".ome")
+    return count > 1
 
 
 def _list_by_guess(

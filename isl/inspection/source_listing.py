@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from isl.errors import InputError
-from isl.images import list_names, locate, split_inside
+from isl.images import is_tiff_name, list_names, locate, split_inside
 from isl.inspection.containers import list_image
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
@@ -137,9 +137,8 @@ def _read_names(
 
 
 def _has_pages(source: Source, entry: Entry) -> bool:
-    tiff = entry.path.lower().endswith((".tif", ".tiff"))
     in_file = split_inside(entry.path) is not None
-    return in_file or (source.pages_are_z and tiff)
+    return in_file or (source.pages_are_z and is_tiff_name(entry.path))
 
 
 def _list_pages(entry: Entry) -> Listing:

@@ -6,11 +6,10 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator
 
 from isl.errors import InputError
-from isl.images import locate, split_inside
+from isl.images import is_zarr_folder, locate, split_inside
 from isl.inspection.containers import list_image
 from isl.inspection.folders import (
     is_image_name,
-    is_zarr_folder,
     list_published,
 )
 from isl.inspection.listing import (

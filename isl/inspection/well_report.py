@@ -133,9 +133,10 @@ _Batch = tuple[Sequence[ImageFile], Callable[[], Sequence[Plane]]]
 
 
 def _iter_batches(channel: Channel) -> Iterator[_Batch]:
-    # Planes of an OME-Zarr share chunks and are read together. Others are
+    # Planes of one OME-Zarr share chunks and are read together. Others are
     # opened one by one, so that what is decoded does not pile up.
-    if pathlib.Path(channel.images[0].path).is_dir():
+    in_one = channel.open_planes is not None
+    if in_one and pathlib.Path(channel.images[0].path).is_dir():
         yield channel.images, channel.open_planes
         return
     for index, image in enumerate(channel.images):

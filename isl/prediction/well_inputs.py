@@ -11,27 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from isl.errors import InputError
 from isl.images import (
     Well,
+    count_tiff_planes,
     find_wells,
     is_plate,
     is_vendor_name,
+    is_zarr_folder,
     list_published_wells,
     list_vendor_scenes,
+    name_image,
     natural_key,
     open_image,
-    open_ome_tiff,
     open_plate,
     open_well,
     parse_published_name,
 )
-from isl.images.ome_zarr_metadata import name_image
-from isl.inspection.folders import (
-    is_image_name,
-    is_zarr_folder,
-    iter_folders,
-)
+from isl.inspection.folders import is_image_name, iter_folders
 from isl.specs import DatasetSpec, WellSpec, list_splits, load_dataset_spec
-
-_TIFF_SUFFIXES = (".tif", ".tiff")
 
 # Of wells: what file systems and the shell take as a name of a file.
 _FILE_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
@@ -269,12 +264,8 @@ def _is_published(name: str) -> bool:
 def _holds_stack(path: pathlib.Path) -> bool:
     # A TIFF of one plane is a label or a part of a well that a spec has to
     # name. One that is damaged is told of when it is opened.
-    if path.suffix.lower() not in _TIFF_SUFFIXES:
-        return False
-    try:
-        return sum(map(len, open_ome_tiff(path).planes)) > 1
-    except InputError:
-        return True
+    count = count_tiff_planes(path)
+    return count is None or count > 1
 
 
 def _image(name: str, path: pathlib.Path) -> WellInput:

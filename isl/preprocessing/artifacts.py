@@ -15,10 +15,8 @@ from isl.preprocessing.arrays import (
     row_blocks,
 )
 
-# Paper (recalled, U-med): 5 x 5 median, repeated until nothing changes, at
-# most 32 rounds.
+# Paper (recalled, U-med): 5 x 5 median, repeated until nothing changes.
 MEDIAN_SIZE = 5
-MAX_ROUNDS = 32
 # Dust that lets through less light than this is filled in, not divided out:
 # what is behind it is lost in noise.
 MIN_TRANSMISSION = 0.5
@@ -28,7 +26,7 @@ MAJORITY = 0.8  # Share of the tiles that must agree on a spot.
 
 
 def remove_hot_pixels(
-    image: np.ndarray, threshold: float = 6.0, max_group: int = 2
+    image: np.ndarray, threshold: float, max_group: int
 ) -> np.ndarray:
     """Replaces single deviating pixels by the median around them.
 
@@ -67,9 +65,7 @@ def remove_hot_pixels(
     return repaired
 
 
-def median_until_stable(
-    image: np.ndarray, max_rounds: int = MAX_ROUNDS
-) -> np.ndarray:
+def median_until_stable(image: np.ndarray, max_rounds: int) -> np.ndarray:
     """Applies a 5 x 5 median filter until nothing changes.
 
     The treatment of fluorescence that is recalled of the paper (U-med). It
@@ -109,9 +105,9 @@ class DustMap:
 
 def find_dust(
     tiles: Iterable[np.ndarray],
-    max_width: int = 41,
-    threshold: float = 6.0,
-    min_contrast: float = 0.02,
+    max_width: int,
+    threshold: float,
+    min_contrast: float,
 ) -> DustMap:
     """Finds spots that stay in place while the specimen changes.
 

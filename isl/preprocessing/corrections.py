@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from isl.errors import InputError
-from isl.images import RawWell, locate, open_plane
+from isl.images import RawWell, locate, open_plane, read_whole
 from isl.preprocessing.artifacts import (
     DustMap,
     find_dust,
@@ -203,6 +203,5 @@ def _illumination(
 
 def _read(path: pathlib.Path) -> np.ndarray:
     plane = open_plane(path)
-    image = plane.read(*(slice(0, size) for size in plane.shape))
     # Tiles are corrected in units of the camera too.
-    return image.astype(np.float32) / plane.gain
+    return read_whole(plane).astype(np.float32) / plane.gain

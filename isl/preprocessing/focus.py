@@ -73,7 +73,7 @@ def best_plane(measures: Sequence[np.ndarray]) -> int:
 
 
 def planes_around(
-    best: int, num_available: int, num_planes: int, step: int = 1
+    best: int, num_available: int, num_planes: int, step: int
 ) -> tuple[int, ...]:
     """Chooses equidistant planes centred on the plane in focus.
 

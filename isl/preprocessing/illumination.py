@@ -65,31 +65,6 @@ class Illumination:
             check_same_shape(self.dark, self.flat.shape, "dark field")
 
 
-def mean_dark_field(frames: Iterable[np.ndarray]) -> np.ndarray:
-    """Returns the dark field: the mean of images taken without light.
-
-    Args:
-        frames: Images of one size, [row, column], one or more.
-
-    Returns:
-        float32, [row, column], in units of the camera.
-
-    Raises:
-        InputError: If there is no frame, or sizes differ.
-    """
-    total, count = None, 0
-    for frame in frames:
-        check_image(frame, "dark frame")
-        if total is None:
-            total = np.zeros(frame.shape)
-        check_same_shape(frame, total.shape, "dark frame")
-        total += frame
-        count += 1
-    if total is None:
-        raise InputError("dark frames: at least one is needed. Received: 0.")
-    return (total / count).astype(np.float32)
-
-
 def estimate_illumination(
     images: Iterable[np.ndarray], dark: np.ndarray | float = 0.0
 ) -> Illumination:

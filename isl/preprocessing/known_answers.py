@@ -16,13 +16,13 @@ from skimage import transform
 
 from isl.errors import InputError
 from isl.files import read_json
-from isl.images import natural_key, open_plane
+from isl.images import natural_key, open_plane, read_whole
 from isl.preprocessing.plate import FLAT_FIELDS
 from isl.preprocessing.preparation import RECORDS
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class NeighbourStep:
     """How tiles of a well lie to their neighbours in one direction.
 
     Attributes:
@@ -62,7 +62,7 @@ def read_placements(
     return {well: tiles for well, tiles in found.items() if tiles}
 
 
-def neighbour_steps(placement: Mapping[str, Any]) -> tuple[Step, ...]:
+def neighbour_steps(placement: Mapping[str, Any]) -> tuple[NeighbourStep, ...]:
     """Returns how neighbouring tiles lie to one another.
 
     Args:
@@ -79,7 +79,7 @@ def neighbour_steps(placement: Mapping[str, Any]) -> tuple[Step, ...]:
             median = np.median(part, axis=0)
             worst = float(np.abs(part - median).max())
             offset = (float(median[0]), float(median[1]))
-            steps.append(Step(direction, offset, worst, len(part)))
+            steps.append(NeighbourStep(direction, offset, worst, len(part)))
     return tuple(steps)
 
 
@@ -166,5 +166,4 @@ def flat_field_correlation(
 
 
 def _read(path: pathlib.Path) -> np.ndarray:
-    plane = open_plane(path)
-    return plane.read(*(slice(0, size) for size in plane.shape)).astype(float)
+    return read_whole(open_plane(path)).astype(float)

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from isl.preprocessing.arrays import check_same_shape, round_to
+from isl.preprocessing.arrays import check_same_shape
 from isl.preprocessing.tile_offsets import ReadTile
 from isl.specs.region import Region
+
+BAND_ROWS = 256  # The last band of a mosaic may have fewer.
 
 
 def covered_region(
@@ -66,9 +68,8 @@ def stitch_bands(
     positions: Sequence[tuple[float, float]],
     tile_shape: tuple[int, int],
     region: Region | None = None,
-    band_rows: int = 256,
 ) -> Iterator[np.ndarray]:
-    """Yields a mosaic from top to bottom, in bands of rows.
+    """Yields a mosaic from top to bottom, in bands of `BAND_ROWS` rows.
 
     Holds a band and the tiles that reach into it or were not finished by it.
 
@@ -78,7 +79,6 @@ def stitch_bands(
         positions: (row, column) of each tile, pixels, as in `Placement`.
         tile_shape: Rows and columns of a tile.
         region: Part of the mosaic to return, or None for all of it.
-        band_rows: Rows of a band; the last one may have fewer.
 
     Yields:
         float32, [row, column]. Pixels that no tile covers are 0.
@@ -91,8 +91,8 @@ def stitch_bands(
     rows, columns = (region or Region()).resolve(shape)
     feather = _feather(tile_shape)
     held: dict[int, np.ndarray] = {}
-    for first in range(rows.start, rows.stop, band_rows):
-        band = slice(first, min(first + band_rows, rows.stop))
+    for first in range(rows.start, rows.stop, BAND_ROWS):
+        band = slice(first, min(first + BAND_ROWS, rows.stop))
         size = band.stop - first, columns.stop - columns.start
         total = np.zeros(size, np.float32)
         weight = np.zeros_like(total)
@@ -115,7 +115,6 @@ def stitch(
     positions: Sequence[tuple[float, float]],
     tile_shape: tuple[int, int],
     region: Region | None = None,
-    dtype: np.dtype | type = np.float32,
 ) -> np.ndarray:
     """Returns a mosaic as one image.
 
@@ -125,11 +124,9 @@ def stitch(
         positions: (row, column) of each tile, pixels.
         tile_shape: Rows and columns of a tile.
         region: Part of the mosaic to return, or None for all of it.
-        dtype: float32, or an unsigned integer type of at most 16 bits, to
-            which values are rounded and clipped.
 
     Returns:
-        `dtype`, [row, column].
+        float32, [row, column].
 
     Raises:
         InputError: If a tile has another size, or the region reaches outside.
@@ -137,11 +134,9 @@ def stitch(
     shape = mosaic_shape(positions, tile_shape)
     rows, columns = (region or Region()).resolve(shape)
     size = rows.stop - rows.start, columns.stop - columns.start
-    image = np.zeros(size, dtype)
+    image = np.zeros(size, np.float32)
     first = 0
     for band in stitch_bands(read_tile, positions, tile_shape, region):
-        if image.dtype.kind == "u":
-            band = round_to(band, image.dtype)
         image[first : first + len(band)] = band
         first += len(band)
     return image

@@ -174,6 +174,15 @@ def denormalize(
 ) -> np.ndarray:
     """Returns intensities in units of the camera: the inverse of `normalize`.
 
+    A stored step stands for std / (65535 x target std) units of the camera
+    and values are rounded to the nearest, so half a step is lost:
+    std / 16384 for a target of 0.125. Rounded to whole grey levels, the
+    inverse is the camera's value as long as this is below 0.5 (std up to
+    8192), and one level away at most below 1.5 (std up to 24575). That is
+    any image of 8 or 12 bits (std at most 127.5 and 2047.5). Among those of
+    16 bits only ones that are near 0 and near 65535 almost everywhere have a
+    larger std, 32767.5 at most, and lose two levels.
+
     Args:
         intensities: 0 to 1 (stored values / 65535), any shape. Means,
             medians and quantiles can be inverted so; for standard deviations
@@ -184,7 +193,7 @@ def denormalize(
     Returns:
         float32, same shape, not rounded. Where the image was clipped, the
         brightest or darkest value that was kept. Elsewhere the result is at
-        most `quantization_error` from the value of the camera.
+        most half a step from the value of the camera.
 
     Raises:
         InputError: If the statistics are those of a constant image.
@@ -215,28 +224,6 @@ def denormalize_spread(
     """
     slope = _spread(statistics) / target.std
     return spreads.astype(np.float32) * np.float32(slope)
-
-
-def quantization_error(statistics: Statistics, target: Target) -> float:
-    """Returns how far the inverse is from the camera, at most.
-
-    A stored step stands for std / (65535 x target std) units of the camera
-    and values are rounded to the nearest, so half a step is lost:
-    std / 16384 for a target of 0.125. Rounded to whole grey levels, the
-    inverse is the camera's value as long as this is below 0.5 (std up to
-    8192), and one level away at most below 1.5 (std up to 24575). That is
-    any image of 8 or 12 bits (std at most 127.5 and 2047.5). Among those of
-    16 bits only ones that are near 0 and near 65535 almost everywhere have a
-    larger std, 32767.5 at most, and lose two levels.
-
-    Args:
-        statistics: Those that the image is normalised with.
-        target: Likewise.
-
-    Returns:
-        Units of the camera; pixels that were clipped aside.
-    """
-    return statistics.std / target.std / STORED_MAX / 2
 
 
 def _spread(statistics: Statistics) -> float:

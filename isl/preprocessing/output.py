@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +10,14 @@ import numpy as np
 
 from isl.files import atomic_path
 from isl.images import (
+    CHUNK_SIZE,
+    TILE_SIZE,
     RegionSink,
     TiffDescription,
     ZarrDescription,
+    is_well_name,
     open_plate_writer,
+    split_well_name,
     streamed_ome_zarr,
     write_ome_tiff_bands,
 )
@@ -22,9 +25,6 @@ from isl.specs import WellSpec
 
 FORMATS = ("ome_tiff", "ome_zarr")
 PLATE = "plate.zarr"
-
-_BAND_ROWS = 256  # As the tiles of a TIFF and the chunks of a Zarr.
-_PLATE_WELL = re.compile(r"([A-Za-z]+)([0-9]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +52,11 @@ class PreparedImages:
     z_spacing_um: float | None
     annotations: Mapping[str, Any]
 
-    def iter_bands(self) -> Iterator[slice]:
-        """Yields rows from top to bottom, `_BAND_ROWS` at a time."""
+    def iter_bands(self, size: int) -> Iterator[slice]:
+        """Yields rows from top to bottom, `size` at a time."""
         num_rows = self.shape[0]
-        for start in range(0, num_rows, _BAND_ROWS):
-            yield slice(start, min(start + _BAND_ROWS, num_rows))
+        for start in range(0, num_rows, size):
+            yield slice(start, min(start + size, num_rows))
 
 
 class WellWriter:
@@ -79,13 +79,13 @@ class WellWriter:
         self._folder = pathlib.Path(folder)
         self._format = image_format
         self._is_plate = image_format == "ome_zarr" and all(
-            _PLATE_WELL.fullmatch(name) for name in names
+            map(is_well_name, names)
         )
 
     def path(self, name: str) -> str:
         """Returns where a well goes, relative to the folder."""
         if self._is_plate:
-            row, column = _PLATE_WELL.fullmatch(name).groups()
+            row, column = split_well_name(name)
             return f"{PLATE}/{row}/{column}"
         return name if self._format == "ome_tiff" else f"{name}.zarr"
 
@@ -129,6 +129,14 @@ class WellWriter:
         with streamed_ome_zarr(path, description) as sink:
             _fill(sink, images)
 
+    def finish(self) -> None:
+        """Lists all wells that are there, where they make a plate.
+
+        `write` does so as well, but not if it is killed just before.
+        """
+        if self._is_plate:
+            open_plate_writer(self._folder / PLATE)
+
     def _write_tiff(self, name: str, images: PreparedImages) -> None:
         with atomic_path(self._folder / name) as temporary:
             temporary.mkdir()
@@ -167,14 +175,14 @@ def _iter_bands(
 ) -> Iterator[np.ndarray]:
     """Yields images one after the other, each from top to bottom."""
     for index in indices:
-        for rows in images.iter_bands():
+        for rows in images.iter_bands(TILE_SIZE):
             yield images.read(index, rows)
 
 
 def _fill(sink: RegionSink, images: PreparedImages) -> None:
     """Writes band by band, so that each chunk is written once."""
     across = slice(0, images.shape[1])
-    for rows in images.iter_bands():
+    for rows in images.iter_bands(CHUNK_SIZE):
         stack = [images.read(z, rows) for z in range(images.num_z)]
         sink.write_channel(0, rows, across, np.stack(stack))
         for index in range(len(images.labels)):

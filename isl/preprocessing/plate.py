@@ -56,25 +56,26 @@ def prepare(
     """
     folder = preparation.output_dir
     write_json(folder / SETTINGS_FILE, preparation.settings() | provenance())
-    for _, line in _iter_wells(preparation, _common_statistics(preparation)):
+    for line in _prepare_wells(preparation, _common_statistics(preparation)):
         report(line)
+    preparation.writer.finish()
     spec = _prepared_spec(preparation)
     write_json(folder / SPEC_FILE, spec.to_dict())
     return spec
 
 
-def _iter_wells(
+def _prepare_wells(
     preparation: Preparation, common: WellStatistics | None
-) -> Iterator[tuple[str, str]]:
-    """Prepares the wells that are not there yet; yields name and a line."""
+) -> Iterator[str]:
+    """Prepares the wells that are not there yet; yields a line on each."""
     for well in preparation.wells:
         if preparation.writer.is_written(well.name):
-            yield well.name, f"{well.name}: already prepared"
+            yield f"{well.name}: already prepared"
             continue
         images = preparation.open_images(well)
         _write_flat_fields(preparation)
         _prepare_well(preparation, images, common)
-        yield well.name, f"{well.name}: {_describe(images)}"
+        yield f"{well.name}: {_describe(images)}"
 
 
 def _write_flat_fields(preparation: Preparation) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from isl.preprocessing.steps import (
     SelectPlanesStep,
     Step,
     StitchStep,
+    find_step,
 )
 from isl.preprocessing.well_mosaics import place_well
 from isl.preprocessing.well_tiles import WellTiles
@@ -77,27 +77,23 @@ class Preparation:
     @property
     def normalize(self) -> NormalizeStep | None:
         """How intensities are scaled; None to keep those of the camera."""
-        return next(
-            (s for s in self.steps if isinstance(s, NormalizeStep)), None
-        )
+        return find_step(self.steps, NormalizeStep)
 
     @property
     def pixel_size_um(self) -> float | None:
         """Side of a pixel of the prepared wells in micrometres, or None."""
         if self.spec.pixel_size_um is None:
             return None
-        return self.spec.pixel_size_um * math.prod(
-            s.factor for s in self.steps if isinstance(s, DownscaleStep)
-        )
+        downscale = find_step(self.steps, DownscaleStep)
+        return self.spec.pixel_size_um * (downscale.factor if downscale else 1)
 
     @property
     def z_spacing_um(self) -> float | None:
         """Distance of planes of the prepared wells in micrometres, or None."""
         if self.spec.z_spacing_um is None:
             return None
-        return self.spec.z_spacing_um * math.prod(
-            s.spacing for s in self.steps if isinstance(s, SelectPlanesStep)
-        )
+        select = find_step(self.steps, SelectPlanesStep)
+        return self.spec.z_spacing_um * (select.spacing if select else 1)
 
     @functools.cached_property
     def tile_steps(self) -> TileSteps:
@@ -118,9 +114,9 @@ class Preparation:
             InputError: If this is impossible, or a file cannot be read.
         """
         if well.name not in self._opened:
-            _, stitch, factors = _split_steps(self.steps)
+            _, stitch, factor = _split_steps(self.steps)
             tiles = WellTiles(well, self.tile_steps)
-            mosaics = place_well(tiles, stitch, factors)
+            mosaics = place_well(tiles, stitch, factor)
             self._opened[well.name] = lay_out(mosaics, self.steps)
         return self._opened[well.name]
 
@@ -211,10 +207,10 @@ def _learns_from_all(step: Step, spec: DatasetSpec) -> bool:
 
 def _split_steps(
     steps: Sequence[Step],
-) -> tuple[list[Step], StitchStep | None, list[int]]:
-    """Steps on tiles, how tiles are joined, and factors after that."""
-    stitch = next((s for s in steps if isinstance(s, StitchStep)), None)
+) -> tuple[list[Step], StitchStep | None, int]:
+    """Steps on tiles, how tiles are joined, and the factor after that."""
+    stitch = find_step(steps, StitchStep)
     cut = len(steps) if stitch is None else steps.index(stitch)
     on_tiles = [s for s in steps[:cut] if isinstance(s, _TILE_STEPS)]
-    factors = [s.factor for s in steps[cut:] if isinstance(s, DownscaleStep)]
-    return on_tiles, stitch, factors
+    downscale = find_step(steps[cut:], DownscaleStep)
+    return on_tiles, stitch, downscale.factor if downscale else 1

@@ -20,6 +20,7 @@ from isl.preprocessing.steps import (
     RegisterStep,
     SelectPlanesStep,
     Step,
+    find_step,
 )
 from isl.preprocessing.well_mosaics import Mosaics
 from isl.preprocessing.well_tiles import WellTiles
@@ -110,8 +111,8 @@ def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
     """
     modality, labels = mosaics.tiles.modality, mosaics.tiles.labels
     _check_projected(mosaics.tiles, steps)
-    planes = _choose(mosaics.tiles, _find(steps, SelectPlanesStep))
-    register = _find(steps, RegisterStep)
+    planes = _choose(mosaics.tiles, find_step(steps, SelectPlanesStep))
+    register = find_step(steps, RegisterStep)
     reference = mosaics.read(modality, planes[len(planes) // 2])
     shifts = {}
     if register is not None:
@@ -125,14 +126,10 @@ def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
     return RawImages(mosaics, planes, shifts, parts, shape)
 
 
-def _find(steps: Sequence[Step], kind: type[Step]) -> Any:
-    return next((step for step in steps if isinstance(step, kind)), None)
-
-
 def _check_projected(tiles: WellTiles, steps: Sequence[Step]) -> None:
     for label in tiles.labels:
         count = tiles.num_planes(label)
-        if count > 1 and _find(steps, ProjectStep) is None:
+        if count > 1 and find_step(steps, ProjectStep) is None:
             raise InputError(
                 f"well {tiles.well.name}: preprocessing must name the step "
                 f"project, as {label} is a stack. Received: {count} planes"

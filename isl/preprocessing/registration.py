@@ -6,7 +6,7 @@ the image: a true shift is the same in all, chance is not.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from scipy import fft, ndimage
@@ -49,7 +49,7 @@ class Shift:
 
 
 def find_shift(
-    reference: np.ndarray, image: np.ndarray, max_shift: int = 20
+    reference: np.ndarray, image: np.ndarray, max_shift: int
 ) -> Shift:
     """Finds the translation between two images of one place.
 
@@ -66,42 +66,12 @@ def find_shift(
     Raises:
         InputError: If sizes differ or the largest shift is out of range.
     """
-    return find_common_shift([(reference, image)], max_shift)
-
-
-def find_common_shift(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], max_shift: int = 20
-) -> Shift:
-    """Finds the translation that several places have in common.
-
-    Where the microscope shifts all places alike, images that are too small or
-    too empty for `find_shift` tell enough together.
-
-    Args:
-        pairs: Reference and image of each place, as in `find_shift`, all of
-            one size; one pair or more, taken one by one.
-        max_shift: As in `find_shift`.
-
-    Returns:
-        The shift in whole pixels.
-
-    Raises:
-        InputError: If there is no pair, sizes differ, or the largest shift is
-            out of range.
-    """
-    shape, spectrum = None, 0
-    for reference, image in pairs:
-        check_image(reference, "reference")
-        check_image(image, "image")
-        if shape is None:
-            shape = reference.shape
-            _check_max_shift(max_shift, _side(shape))
-        check_same_shape(reference, shape, "reference")
-        check_same_shape(image, shape, "image")
-        spectrum = spectrum + _phase_spectrum(reference, image)
-    if shape is None:
-        raise InputError("registration: at least one pair. Received: 0.")
-    side = _side(shape)
+    check_image(reference, "reference")
+    check_image(image, "image")
+    side = _side(reference.shape)
+    _check_max_shift(max_shift, side)
+    check_same_shape(image, reference.shape, "image")
+    spectrum = _phase_spectrum(reference, image)
     correlation = fft.fftshift(
         ndimage.gaussian_filter(
             fft.irfft2(spectrum, (side, side)), PEAK_SIGMA, mode="wrap"

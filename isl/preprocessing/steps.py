@@ -14,21 +14,12 @@
 `step_list.parse_steps` reads such a list. Each step is a frozen dataclass:
 what is left out takes its default, and `to_dict` records all of it. The
 functions that do the work are in the other modules of this folder; a step
-knows nothing but its parameters, on which images it works, and what it needs
-to see before it can begin:
-
-- `PLANE`: the image at hand.
-- `CHANNEL`: images of many places of one channel (illumination, dust).
-- `WELL`: all tiles of one plane of a well, from which the positions of all
-  its planes follow (stitching).
-- `STACK`: all planes of a well (choice of planes, projection).
-- `PAIR`: the plane in focus and a label (registration).
-- `SCOPE`: everything that is scaled alike (normalisation).
+knows nothing but its parameters and on which images it works.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from isl.preprocessing.normalization import (
     FLUORESCENCE,
@@ -48,9 +39,6 @@ from isl.preprocessing.step_options import (
 from isl.preprocessing.tile_grid import ORDERS
 from isl.specs.checks import Item
 
-PLANE, CHANNEL, WELL = "plane", "channel", "well"
-STACK, PAIR, SCOPE = "stack", "pair", "scope"
-
 # Steps of an earlier stage come first; within a stage the order is free.
 TILES, MOSAIC, WELLS, REGISTERED, NORMALIZED = range(5)
 
@@ -63,13 +51,11 @@ class Step:
         NAME: What a spec calls the step.
         STAGE: Steps of lower stages come before it; None if it may stand
             anywhere before the registration.
-        NEEDS: What must be seen before it can begin.
         ONCE: Whether it may be named only once.
     """
 
     NAME: ClassVar[str]
     STAGE: ClassVar[int | None]
-    NEEDS: ClassVar[str]
     ONCE: ClassVar[bool] = True
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,6 +63,9 @@ class Step:
         values = dataclasses.asdict(self)
         lists = {k: list(v) for k, v in values.items() if isinstance(v, tuple)}
         return {"step": self.NAME, **values, **lists}
+
+
+StepKind = TypeVar("StepKind", bound=Step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +80,7 @@ class IlluminationStep(Step):
         dark_fields: Channel to an image to use in place of `dark`.
     """
 
-    NAME, STAGE, NEEDS = "illumination", TILES, CHANNEL
+    NAME, STAGE = "illumination", TILES
 
     images: str = option("all", read_images)
     dark: float = option(0.0, read_number)
@@ -109,7 +98,7 @@ class HotPixelsStep(Step):
         max_group: Most touching pixels that are removed.
     """
 
-    NAME, STAGE, NEEDS, ONCE = "hot_pixels", TILES, PLANE, False
+    NAME, STAGE, ONCE = "hot_pixels", TILES, False
 
     images: str = option("all", read_images)
     threshold: float = option(6.0, Item.positive_number)
@@ -125,9 +114,10 @@ class MedianStep(Step):
         max_rounds: Most applications of the filter.
     """
 
-    NAME, STAGE, NEEDS = "median", TILES, PLANE
+    NAME, STAGE = "median", TILES
 
     images: str = option("labels", read_images)
+    # Paper (recalled, U-med): at most 32 rounds.
     max_rounds: int = option(32, Item.positive_integer)
 
 
@@ -142,7 +132,7 @@ class DustStep(Step):
         min_contrast: Smallest change of the light that counts, a share.
     """
 
-    NAME, STAGE, NEEDS, ONCE = "dust", TILES, CHANNEL, False
+    NAME, STAGE, ONCE = "dust", TILES, False
 
     images: str = option("all", read_images)
     max_width: int = option(41, Item.positive_integer)
@@ -166,7 +156,7 @@ class StitchStep(Step):
         z: Plane of that channel, from 0; None for the one in focus.
     """
 
-    NAME, STAGE, NEEDS = "stitch", MOSAIC, WELL
+    NAME, STAGE = "stitch", MOSAIC
 
     grid: tuple[int, int] | None = option(None, read_integer_pair)
     order: str = option("rows", lambda item: item.one_of(ORDERS))
@@ -184,7 +174,7 @@ class DownscaleStep(Step):
         factor: Side of a block, pixels.
     """
 
-    NAME, STAGE, NEEDS = "downscale", None, PLANE
+    NAME, STAGE = "downscale", None
 
     factor: int = option(2, Item.positive_integer)
 
@@ -198,7 +188,7 @@ class SelectPlanesStep(Step):
         spacing: Distance between them, in planes.
     """
 
-    NAME, STAGE, NEEDS = "select_planes", WELLS, STACK
+    NAME, STAGE = "select_planes", WELLS
 
     count: int = option(13, Item.positive_integer)
     spacing: int = option(1, Item.positive_integer)
@@ -208,7 +198,7 @@ class SelectPlanesStep(Step):
 class ProjectStep(Step):
     """Maximum of a label along z (`projection.maximum_projection`)."""
 
-    NAME, STAGE, NEEDS = "project", WELLS, STACK
+    NAME, STAGE = "project", WELLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +209,7 @@ class RegisterStep(Step):
         max_shift: Largest shift, pixels of the image at hand.
     """
 
-    NAME, STAGE, NEEDS = "register", REGISTERED, PAIR
+    NAME, STAGE = "register", REGISTERED
 
     max_shift: int = option(20, Item.positive_integer)
 
@@ -237,7 +227,7 @@ class NormalizeStep(Step):
         label_std: Likewise.
     """
 
-    NAME, STAGE, NEEDS = "normalize", NORMALIZED, SCOPE
+    NAME, STAGE = "normalize", NORMALIZED
 
     scope: str = option("well", lambda item: item.one_of(SCOPES))
     transmitted_mean: float = option(TRANSMITTED.mean, read_share)
@@ -268,3 +258,8 @@ STEPS: tuple[type[Step], ...] = (
     RegisterStep,
     NormalizeStep,
 )
+
+
+def find_step(steps: Sequence[Step], kind: type[StepKind]) -> StepKind | None:
+    """Returns the first step of a kind, or None."""
+    return next((step for step in steps if isinstance(step, kind)), None)

@@ -82,7 +82,7 @@ def compare_neighbours(
     read_tile: ReadTile,
     nominal: np.ndarray,
     tile_shape: tuple[int, int],
-    max_shift: float = 0.1,
+    max_shift: float,
 ) -> Iterator[Agreement]:
     """Compares all neighbouring tiles.
 

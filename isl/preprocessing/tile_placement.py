@@ -76,7 +76,7 @@ def place_tiles(
     read_tile: ReadTile,
     nominal: np.ndarray,
     tile_shape: tuple[int, int],
-    max_shift: float = 0.1,
+    max_shift: float,
 ) -> Placement:
     """Finds where tiles lie, from one image of each.
 

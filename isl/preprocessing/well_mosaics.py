@@ -1,7 +1,6 @@
 """The planes of one well, its tiles joined, made one at a time."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,12 +36,12 @@ class Mosaics:
 
     Attributes:
         tiles: Its tiles.
-        factors: By which planes are made smaller, one after the other.
+        factor: By which planes are made smaller; 1 for not at all.
         layout: Of the tiles; None for a well of one field.
     """
 
     tiles: WellTiles
-    factors: tuple[int, ...]
+    factor: int
     layout: Layout | None
 
     def read(self, channel: str, z: int) -> np.ndarray:
@@ -64,20 +63,18 @@ class Mosaics:
                 self.layout.tile_shape,
                 self.layout.region,
             )
-        for factor in self.factors:
-            image = downscale(image, factor)
-        return image
+        return downscale(image, self.factor)
 
 
 def place_well(
-    tiles: WellTiles, step: StitchStep | None, factors: Sequence[int]
+    tiles: WellTiles, step: StitchStep | None, factor: int
 ) -> Mosaics:
     """Finds where the tiles of a well lie.
 
     Args:
         tiles: The tiles.
         step: How they are joined; None for wells of one field.
-        factors: By which planes are made smaller, one after the other.
+        factor: By which planes are made smaller; 1 for not at all.
 
     Raises:
         InputError: If there are several tiles and nothing says how they lie,
@@ -90,7 +87,7 @@ def place_well(
                 f"well {well.name}: preprocessing must name the step stitch, "
                 f"as there are tiles. Received: {len(well.fields)} of them"
             )
-        return Mosaics(tiles, tuple(factors), None)
+        return Mosaics(tiles, factor, None)
     channel = step.channel or tiles.modality
     if channel not in (tiles.modality, *tiles.labels):
         raise InputError(
@@ -112,7 +109,7 @@ def place_well(
     placement = place_tiles(read_tile, nominal, tile_shape, step.max_shift)
     region = covered_region(placement.positions, tile_shape)
     layout = Layout(placement, tile_shape, region)
-    return Mosaics(tiles, tuple(factors), layout)
+    return Mosaics(tiles, factor, layout)
 
 
 def _cells(well: RawWell, step: StitchStep) -> np.ndarray:

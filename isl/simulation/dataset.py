@@ -1,11 +1,10 @@
 """Simulated wells on disk, named as the published data, with their spec."""
 
 import csv
-import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tqdm
@@ -126,7 +125,6 @@ def write_dataset(
     seed: int,
     *,
     modality: str = "PHASE_CONTRAST",
-    missing_labels: Mapping[str, Collection[str]] | None = None,
     show_progress: bool = False,
 ) -> dataset_spec.DatasetSpec:
     """Simulates wells and writes them with their `spec.json`.
@@ -138,8 +136,6 @@ def write_dataset(
         num_z: Number of planes.
         seed: Non-negative; well `i` depends on `seed` and `i` only.
         modality: One of `optics.MODALITIES`.
-        missing_labels: Well name ("A1", ...) to labels it was not stained
-            for.
         show_progress: Whether to draw a progress bar on standard error.
 
     Returns:
@@ -151,17 +147,13 @@ def write_dataset(
     if seed < 0:
         raise InputError(f"seed: must not be negative. Received: {seed}")
     spec = simulated_spec(num_wells, size, num_z, modality)
-    spec = _without_labels(spec, missing_labels or {})
     for well_spec in spec.wells:
         _check_is_ours(pathlib.Path(output_dir) / well_spec.path)
     progress = tqdm.tqdm(
         spec.wells, "simulate", unit="well", disable=not show_progress
     )
     for index, well_spec in enumerate(progress):
-        labels = scenes.LABELS if well_spec.labels is None else well_spec.labels
-        well = wells.simulate_well(
-            (seed, index), (size, size), num_z, modality, tuple(labels)
-        )
+        well = wells.simulate_well((seed, index), (size, size), num_z, modality)
         folder = pathlib.Path(output_dir) / well_spec.path
         write_well(folder, well_spec.name, well)
     files.write_json(pathlib.Path(output_dir) / "spec.json", spec.to_dict())
@@ -176,31 +168,6 @@ def _check_is_ours(folder: pathlib.Path) -> None:
             f"simulated; choose another. Received: a folder without "
             f"{TRUTH_FILE}"
         )
-
-
-def _without_labels(
-    spec: dataset_spec.DatasetSpec,
-    missing_labels: Mapping[str, Collection[str]],
-) -> dataset_spec.DatasetSpec:
-    """Returns the spec with the files of wells that lack labels listed."""
-    names = [well.name for well in spec.wells]
-    _check_names("missing_labels", missing_labels, names)
-    for absent in missing_labels.values():
-        _check_names("missing_labels", absent, scenes.LABELS)
-    well_specs = [
-        dataclasses.replace(
-            well,
-            labels={
-                label: _label_file(well.name, label)
-                for label in spec.labels
-                if label not in missing_labels[well.name]
-            },
-        )
-        if well.name in missing_labels
-        else well
-        for well in spec.wells
-    ]
-    return dataclasses.replace(spec, wells=tuple(well_specs))
 
 
 def write_well(
@@ -261,17 +228,6 @@ def _nucleus(line: Mapping[str, str]) -> scenes.Nucleus:
         semi_minor=float(line["semi_minor"]),
         angle=float(line["angle"]),
     )
-
-
-def _check_names(
-    argument: str, names: Iterable[str], known: Collection[str]
-) -> None:
-    for name in names:
-        if name not in known:
-            raise InputError(
-                f"{argument}: must be among {', '.join(known)}. "
-                f"Received: {name!r}"
-            )
 
 
 def _well_names(num_wells: int) -> list[str]:

@@ -1,7 +1,7 @@
 """One simulated well in memory, normalised as the published data."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -72,7 +72,6 @@ def simulate_well(
     shape: tuple[int, int],
     num_z: int,
     modality: str = "PHASE_CONTRAST",
-    labels: Collection[str] = scenes.LABELS,
 ) -> SimulatedWell:
     """Simulates one well. The same arguments give the same pixels.
 
@@ -81,8 +80,6 @@ def simulate_well(
         shape: Rows and columns, each at least 32.
         num_z: Number of planes, at least 1, equidistant around the focus.
         modality: One of `optics.MODALITIES`.
-        labels: Which of `scene.LABELS` were stained; the rest is absent. The
-            planes and the remaining labels do not depend on it.
 
     Returns:
         The well.
@@ -91,12 +88,6 @@ def simulate_well(
         InputError: If an argument is out of range or unknown.
     """
     check_geometry(shape, num_z)
-    for label in labels:
-        if label not in scenes.LABELS:
-            raise InputError(
-                f"labels: must be among {', '.join(scenes.LABELS)}. "
-                f"Received: {label!r}"
-            )
     rng = np.random.default_rng(seed)
     scene = scenes.random_scene(rng, *shape)
     focus_um = rng.uniform(-0.3, 0.3)  # No two wells focus alike.
@@ -112,8 +103,7 @@ def simulate_well(
     for label in scenes.LABELS:
         image = _crop(optics.fluorescence(scene.stains[label]))
         noisy = _add_noise(rng, image, FLUORESCENCE_NOISE)
-        if label in labels:
-            stained[label] = normalise(noisy, FLUORESCENCE_MEAN)
+        stained[label] = normalise(noisy, FLUORESCENCE_MEAN)
     return SimulatedWell(
         modality, np.stack(planes, axis=-1), stained, scene.nuclei
     )

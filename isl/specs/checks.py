@@ -114,12 +114,12 @@ class Item:
             self.fail(f"must be one of {', '.join(choices)}")
         return self.value
 
-    def names(self, pattern: str) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Reads a list of upper-case names, at least one, all different."""
         names = []
         for place in self.items():
             name = place.text()
-            if not re.fullmatch(pattern, name):
+            if not re.fullmatch(LABEL, name):
                 place.fail("must be an upper-case name such as DAPI_CONFOCAL")
             if name in names:
                 place.fail("must not be listed twice")

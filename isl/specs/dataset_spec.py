@@ -61,7 +61,8 @@ class WellSpec:
     Attributes:
         name: Unique in the dataset. Where planes or labels are found by their
             published names, the well as those names spell it.
-        path: A folder of planes, or an OME-TIFF; relative to `image_root`.
+        path: A folder of planes, an OME-TIFF, an OME-Zarr image or a scene of
+            a vendor format; relative to `image_root`.
         splits: Split name to the part of the well that belongs to it.
         planes: Single-plane files in z order, relative to the folder; None
             to find them by their published names.
@@ -230,46 +231,16 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
     )
     labels = ()
     if item.get("source").value is None or item.get("labels").value != []:
-        labels = item.get("labels").names(checks.LABEL)
+        labels = item.get("labels").names()
     num_z = item.get("num_z").optional(checks.Item.positive_integer)
-    wells = tuple(
-        _parse_well(well, labels, num_z) for well in item.get("wells").items()
-    )
-    names = [well.name for well in wells]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            item.get("wells").at(index).get("name").fail(
-                "must differ from the names of the other wells"
-            )
-    well_folders = {
-        split.text(): tuple(folder.relative_path() for folder in folders)
-        for split, folders in item.get("well_folders").lists_by_key()
-    }
     modality = item.get("modality").optional(
         lambda value: value.one_of(MODALITIES)
     )
-    source = item.get("source").optional(
-        lambda value: parse_source(value, modality, labels)
-    )
-    if source is None and not wells and not well_folders:
-        item.get("wells").fail("must list a well where there are no folders")
-    if source is not None and (wells or well_folders):
-        item.get("source").fail("must stand alone, without wells or folders")
     return DatasetSpec(
-        name=item.get("name").text(),
-        condition=item.get("condition").text(),
         modality=modality,
         num_z=num_z,
         labels=labels,
-        pixel_size_um=item.get("pixel_size_um").optional(
-            checks.Item.positive_number
-        ),
-        z_spacing_um=item.get("z_spacing_um").optional(
-            checks.Item.positive_number
-        ),
-        wells=wells,
-        well_folders=well_folders,
-        source=source,
+        **_parse_places(item, modality, labels, num_z),
         preprocessing=tuple(
             _parse_step(step) for step in item.get("preprocessing").items()
         ),
@@ -280,10 +251,60 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         evaluation=item.get("evaluation").optional(
             lambda value: parse_evaluation(value, labels)
         ),
-        facts=_parse_facts(item.get("facts")),
-        licence=item.get("licence").optional(checks.Item.text),
-        citation=item.get("citation").optional(checks.Item.text),
+        **_parse_description(item),
     )
+
+
+def _parse_places(
+    item: checks.Item,
+    modality: str | None,
+    labels: tuple[str, ...],
+    num_z: int | None,
+) -> dict[str, Any]:
+    """Where the images are: wells and folders, or a source."""
+    wells = _parse_wells(item.get("wells"), labels, num_z)
+    well_folders = {
+        split.text(): tuple(folder.relative_path() for folder in folders)
+        for split, folders in item.get("well_folders").lists_by_key()
+    }
+    source = item.get("source").optional(
+        lambda value: parse_source(value, modality, labels)
+    )
+    if source is None and not wells and not well_folders:
+        item.get("wells").fail("must list a well where there are no folders")
+    if source is not None and (wells or well_folders):
+        item.get("source").fail("must stand alone, without wells or folders")
+    return {"wells": wells, "well_folders": well_folders, "source": source}
+
+
+def _parse_wells(
+    item: checks.Item, labels: tuple[str, ...], num_z: int | None
+) -> tuple[WellSpec, ...]:
+    wells = tuple(_parse_well(well, labels, num_z) for well in item.items())
+    names = [well.name for well in wells]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            item.at(index).get("name").fail(
+                "must differ from the names of the other wells"
+            )
+    return wells
+
+
+def _parse_description(item: checks.Item) -> dict[str, Any]:
+    """What stands on its own: names, sizes, facts."""
+    return {
+        "name": item.get("name").text(),
+        "condition": item.get("condition").text(),
+        "pixel_size_um": item.get("pixel_size_um").optional(
+            checks.Item.positive_number
+        ),
+        "z_spacing_um": item.get("z_spacing_um").optional(
+            checks.Item.positive_number
+        ),
+        "facts": _parse_facts(item.get("facts")),
+        "licence": item.get("licence").optional(checks.Item.text),
+        "citation": item.get("citation").optional(checks.Item.text),
+    }
 
 
 def _parse_normalization(item: checks.Item) -> dict[str, Any]:
@@ -341,10 +362,7 @@ def _parse_step(item: checks.Item) -> dict[str, Any]:
 
 def _parse_region(item: checks.Item) -> Region:
     item.check_keys(required=(), allowed=("rows", "columns"))
-    return Region(
-        rows=item.get("rows").optional(checks.Item.span),
-        columns=item.get("columns").optional(checks.Item.span),
-    )
+    return Region.from_item(item)
 
 
 def _parse_facts(item: checks.Item) -> dict[str, Any]:

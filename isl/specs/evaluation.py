@@ -160,7 +160,7 @@ def _parse_part(item: checks.Item, part: type, labels: Sequence[str]) -> Any:
         if name == "label":
             values[name] = place.one_of(labels)
         elif name == "labels":
-            values[name] = place.names(checks.LABEL)
+            values[name] = place.names()
             for label in place.items():
                 label.one_of(labels)
         else:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from isl.errors import InputError
+from isl.specs.checks import Item
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,21 @@ class Region:
                 f"first < end, such as :704-1024. Received: {text!r}."
             )
         return cls(*ranges)
+
+    @classmethod
+    def from_item(cls, item: Item) -> "Region":
+        """Reads a region from JSON, of which it may be a part.
+
+        Args:
+            item: An object; of its keys only `rows` and `columns` are read.
+
+        Raises:
+            InputError: If one of them is no range.
+        """
+        return cls(
+            rows=item.get("rows").optional(Item.span),
+            columns=item.get("columns").optional(Item.span),
+        )
 
     def resolve(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """Returns the region as slices of an image.

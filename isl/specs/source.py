@@ -116,13 +116,11 @@ def _parse_splits(item: checks.Item) -> dict[str, SplitRule]:
         wells = None
         if value.get("wells").value is not None:
             wells = tuple(well.text() for well in value.get("wells").items())
-        rules[key.text()] = SplitRule(
-            wells,
-            Region(
-                rows=value.get("rows").optional(checks.Item.span),
-                columns=value.get("columns").optional(checks.Item.span),
-            ),
-        )
+            if not wells:
+                value.get("wells").fail(
+                    "must name at least one well; leave it out for all"
+                )
+        rules[key.text()] = SplitRule(wells, Region.from_item(value))
     if not rules:
         item.fail("must name at least one split")
     return rules
