@@ -45,8 +45,8 @@ FAST = TrainConfig(
 # For two CPU cores and minutes: BUILD_NOTES D39 and D47.
 COMPACT_PRESET = TrainConfig(
     architecture=COMPACT,
-    output_size=128,
-    batch_size=2,
+    output_size=80,
+    batch_size=4,
     num_steps=3000,
     steps_per_epoch=50,
     learning_rate=3e-3,
@@ -55,6 +55,8 @@ COMPACT_PRESET = TrainConfig(
     momentum=0.97,
     recalibration_batches=8,
     label_stride=2,
+    rotation=45.0,
+    zoom=0.1,
     averaging=0.98,
     initialise_head_biases=True,
 )
