@@ -11,7 +11,7 @@ from isl.evaluation.wells import WellScores
 from isl.figures import report_pictures
 from isl.figures.evaluation_output import write_evaluation
 from tests.scored_wells import scored_well
-from tests.tiny_runs import disks
+from tests.tiny_runs import KeepingPlane, disks
 
 
 def perfect(name="A1"):
@@ -117,6 +117,20 @@ def test_cells_and_uncertainty_of_labels_that_have_them(parts):
     assert len(parts["DISK"].cells) == 1 and not parts["INVERSE"].cells
     for part in parts.values():
         assert len(part.uncertainty) == 2 and len(part.comparisons) == 2
+
+
+def test_decoded_labels_of_wells_without_pictures_are_not_kept():
+    well, scores = scored_well()
+    scores = dataclasses.replace(scores, tiles={})
+    scored = []
+    for _ in range(6):
+        label = KeepingPlane(well.labels["DISK"].values)
+        own = dataclasses.replace(well, labels={"DISK": label})
+        scored.append((own, scores))
+    part = report_pictures.label_pictures(scored, "DISK", {})
+    assert len(part.uncertainty) == 1
+    kept = [well.labels["DISK"].kept is not None for well, _ in scored]
+    assert kept == [True] * 4 + [False] * 2
 
 
 def test_stored_predictions_have_no_uncertainty():

@@ -130,7 +130,8 @@ class PixelSums:
 class RunningCorrelation:
     """Pearson's r of pairs of numbers that come bit by bit.
 
-    Numbers of about 0 to 255 are told from constant ones for any image.
+    The numbers must be about those of bins, 0 to 255: a variance that is
+    nothing but rounding is told by its size.
     """
 
     def __init__(self):
