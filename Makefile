@@ -28,6 +28,9 @@ demo: $(VENV)/.base
 	$(RUN) experiments/evaluate.py --model=demo/run/model --split=test \
 	    --data_specs=data_specs/simulated.json --image_root=demo/wells \
 	    --output_dir=demo/evaluation
+	$(RUN) experiments/figures.py --figure=training --workdirs=demo/run \
+	    --output_dir=demo/figures
+	@echo demo/evaluation/report.html
 
 test: $(VENV)/.test
 	$(RUN) -m ruff check .

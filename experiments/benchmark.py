@@ -22,9 +22,10 @@ from isl.command_line import refuse, run
 from isl.errors import InputError
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import NETWORKS
+from isl.network.precision import PRECISIONS
 from isl.prediction.engine import ENGINES, KERAS
 from isl.specs import load_dataset_specs
-from isl.training.config import PRECISIONS, TrainConfig
+from isl.training.config import TrainConfig
 from isl.training.presets import configure
 
 _WHAT = flags.DEFINE_enum(
@@ -44,22 +45,24 @@ _STATISTICS = flags.DEFINE_list("statistics", ["median"], "To predict.")
 _ENGINE = flags.DEFINE_list(
     "engine", [KERAS], f"What predicts: from {', '.join(ENGINES)}."
 )
-_OUTPUT_SIZE = flags.DEFINE_integer(
-    "output_size", None, "Pixels a side of a patch or tile."
-)
+_OUTPUT_SIZE = flags.DEFINE_integer("output_size", None, "Of a patch or tile.")
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", None, "Patches or tiles at once.", lower_bound=1
 )
 _REPEATS = flags.DEFINE_integer(
     "repeats", 5, "How often to time it.", lower_bound=1
 )
-_TRAINING = (
+_TRAINING = [
     flags.DEFINE_integer("label_stride", None, "As of train.py."),
     flags.DEFINE_enum("precision", None, PRECISIONS, "As of train.py."),
     flags.DEFINE_boolean("remat", None, "As of train.py."),
-)
-_DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data sets, for input.")
-_IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Their folder.")
+]
+_DATA = [
+    flags.DEFINE_list("data_specs", None, "Data sets, for input."),
+    flags.DEFINE_string("image_root", None, "Their folder."),
+]
+_PREDICT = [_METHOD, _ENGINE, _STATISTICS]
+_READ_BY = {"predict": _PREDICT, "train": _TRAINING, "input": _DATA}
 
 
 def _predict(description: ModelDescription) -> list[workloads.Workload]:
@@ -84,25 +87,21 @@ def _config(description: ModelDescription) -> TrainConfig:
 
 
 def _input(config: TrainConfig) -> Iterator[workloads.Workload]:
-    if not _DATA_SPECS.value or not _IMAGE_ROOT.value:
+    paths, root = (flag.value for flag in _DATA)
+    if not paths or not root:
         raise InputError(
-            "data_specs and image_root must be given with --what=input. "
-            f"Received: {_DATA_SPECS.value}, {_IMAGE_ROOT.value}"
+            f"data_specs, image_root must be given. Received: {paths}, {root}"
         )
-    specs = load_dataset_specs(_DATA_SPECS.value)
-    return workloads.input_workloads(config, specs, _IMAGE_ROOT.value)
+    return workloads.input_workloads(config, load_dataset_specs(paths), root)
 
 
 def main() -> None:
-    if _WHAT.value != "predict":
-        refuse((_METHOD, _ENGINE, _STATISTICS), "unless --what=predict")
-    if _WHAT.value != "train":
-        refuse(_TRAINING, "unless --what=train")
-    labels = tuple(f"LABEL_{index}" for index in range(_NUM_LABELS.value))
-    description = ModelDescription(
-        NETWORKS[_ARCHITECTURE.value], _NUM_Z.value, labels
-    )
     what = _WHAT.value
+    for kind in _READ_BY.keys() - {what}:
+        refuse(_READ_BY[kind], f"unless --what={kind}")
+    network = NETWORKS[_ARCHITECTURE.value]
+    labels = tuple(f"LABEL_{index}" for index in range(_NUM_LABELS.value))
+    description = ModelDescription(network, _NUM_Z.value, labels)
     if what == "predict":
         work = iter([_predict(description)])
     elif what == "train":

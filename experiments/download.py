@@ -42,6 +42,7 @@ _KINDS = flags.DEFINE_list(
     "kinds", ["ORIGINAL"], "ORIGINAL images, PREDICTED ones, or both."
 )
 _WELLS = flags.DEFINE_list("wells", [], "Wells, such as A4; all by default.")
+_OF_DATA = (_CONDITION, _SPLIT, _KINDS, _WELLS)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where files go.")
 _LIST = flags.DEFINE_bool("list", False, "Print names and sizes only.")
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 8, "Files at once.")
@@ -77,8 +78,9 @@ def main() -> None:
 
 def _list_wanted(bucket: Bucket) -> list[RemoteFile]:
     if _WHAT.value != "data":
+        command_line.refuse(_OF_DATA, "unless --what=data")
         return published.list_archive(bucket, _WHAT.value)
-    for flag in (_CONDITION, _SPLIT):
+    for flag in _OF_DATA[:2]:
         if flag.value is None:
             raise InputError(f"{flag.name}: must be given with --what=data.")
     name = f"condition_{_CONDITION.value.lower()}.json"

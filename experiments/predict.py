@@ -9,7 +9,8 @@ not depend on the size of the image, unless its planes must be read whole: of
 PNG files, of vendors' files, and of compressed TIFFs with one strip a plane.
 
 A stack with another number of planes than the model takes feeds it planes at
-equal distances, as the original does, and the last line names them.
+equal distances, as the original does, or those around its middle, as the model
+was trained; the last line names them.
 
 With `--padding=none` only pixels whose field of view lies inside the image are
 predicted; the offset stands in the annotations of the output (`origin`).
@@ -20,7 +21,7 @@ import time
 from absl import flags
 
 from isl import command_line
-from isl.images import describe_planes, open_image
+from isl.images import describe_choice, open_image
 from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.output import check_output, predict_to_file
 from isl.prediction.request import Request, load_ready_model
@@ -68,7 +69,10 @@ _TILE_SIZE = flags.DEFINE_integer(
     "tile_size", None, "Pixels a side of a tile at most."
 )
 _ENGINE = flags.DEFINE_enum(
-    "engine", KERAS, ENGINES, "What computes; OpenVINO is an extra, on CPUs."
+    "engine",
+    KERAS,
+    ENGINES,
+    "What computes; bfloat16 is for GPUs, OpenVINO an extra for CPUs.",
 )
 
 
@@ -106,10 +110,8 @@ def main() -> None:
         f"of {rows} rows x {columns} columns in {seconds:.1f} s, "
         f"{speed:.3g} megapixels per second"
     )
-    if planes != tuple(range(well.num_z)):
-        used = describe_planes(planes)
-        message += f", from planes {used} of 0 to {well.num_z - 1}"
-    print(message)
+    chosen = describe_choice(planes, well.num_z)
+    print(message + (f", from {chosen}" if chosen else ""))
 
 
 if __name__ == "__main__":

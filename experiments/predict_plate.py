@@ -24,7 +24,7 @@ from absl import flags
 
 from isl import command_line
 from isl.prediction import workers
-from isl.prediction.engine import ENGINES, KERAS
+from isl.prediction.engine import ENGINES, KERAS, KERAS_BFLOAT16
 from isl.prediction.plate import predict_wells, sum_up
 from isl.prediction.plate_job import FORMATS, open_plate_job
 from isl.prediction.request import Request
@@ -75,9 +75,8 @@ _SCHEDULER = flags.DEFINE_string(
 def main() -> None:
     execute = workers.choose_workers(_SCHEDULER.value, _NUM_WORKERS.value)
     threads = _THREADS.value
-    if _SCHEDULER.value is None and not _NUM_WORKERS.value:
-        if _ENGINE.value == KERAS:
-            command_line.refuse([_THREADS], "without --num_workers")
+    if not _NUM_WORKERS.value and _ENGINE.value in (KERAS, KERAS_BFLOAT16):
+        command_line.refuse([_THREADS], "without --num_workers")
     if _NUM_WORKERS.value:
         threads = threads or workers.share_of_cores(_NUM_WORKERS.value)
         os.environ.update(workers.thread_limits(threads))

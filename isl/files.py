@@ -32,13 +32,16 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
     )
     temporary = holder / path.name
+    replaced = holder / "replaced"
     try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
             # A folder cannot be renamed over a folder that is not empty.
-            os.rename(path, holder / "replaced")
+            os.rename(path, replaced)
         os.replace(temporary, path)
     finally:
+        if replaced.exists() and not path.exists():
+            os.rename(replaced, path)
         shutil.rmtree(holder, ignore_errors=True)
 
 

@@ -26,7 +26,6 @@ from isl.training.distribution import (
 )
 from isl.training.distribution_rules import Hosts
 from isl.training.learner import Learner
-from isl.training.start import precision_scope
 from tests.tiny_runs import MICRO, MICRO_CONFIG
 
 LABELS = ("A", "B")
@@ -84,11 +83,10 @@ def learn(distribution: Distribution | None = None, **changes) -> Outcome:
     distribution.check(config)
     keras.utils.set_random_seed(0)
     with distribution.scope():
-        with precision_scope(config.precision):
-            description = ModelDescription(
-                config.architecture, 2, LABELS, momentum=config.momentum
-            )
-            model = description.build()
+        description = ModelDescription(
+            config.architecture, 2, LABELS, momentum=config.momentum
+        )
+        model = description.build(precision=config.precision)
     before = weights(model, "before")
     learner = Learner(config, model, None, distribution)
     losses = [

@@ -119,9 +119,9 @@ def test_training_in_another_precision(monkeypatch):
     policies = []
     build = ModelDescription.build
 
-    def watched(description):
-        policies.append(keras.config.dtype_policy().name)
-        return build(description)
+    def watched(description, initializer=None, precision="float32"):
+        policies.append(precision)
+        return build(description, initializer, precision)
 
     monkeypatch.setattr(ModelDescription, "build", watched)
     config = dataclasses.replace(
@@ -133,6 +133,29 @@ def test_training_in_another_precision(monkeypatch):
     (report,) = measure_workloads("train", [workload], MODEL, 1)
     assert report["precision"] == "mixed_bfloat16"
     assert (report["label_stride"], report["remat"]) == (2, True)
+
+
+def test_prediction_in_another_precision():
+    workload = workloads.prediction_workload(MODEL, "fast", 24, engine="keras")
+    assert workload.parameters["precision"] == "float32"
+    workload = workloads.prediction_workload(
+        MODEL, "fast", 24, engine="keras_bfloat16"
+    )
+    assert workload.parameters["precision"] == "mixed_bfloat16"
+
+
+def test_skipped_pixels_are_not_counted():
+    full, skipping = (
+        workloads.training_workload(
+            MODEL, dataclasses.replace(MICRO_CONFIG, label_stride=stride)
+        )
+        for stride in (1, 2)
+    )
+    heads = multiply_adds(MICRO, 4, 2, 16) - multiply_adds(MICRO, 4, 0, 16)
+    # Of two patches, with their gradients.
+    saved = 3 * 2 * heads * 3 // 4
+    assert full.multiply_adds - skipping.multiply_adds == saved
+    assert full.pixels == 4 * skipping.pixels
 
 
 def test_input_draws_other_patches_each_time(tmp_path):

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import pytest
 
@@ -30,13 +29,6 @@ def test_paper_preset_is_the_original():
     assert PAPER.momentum == 0.999
     assert PAPER.include_autoencoding
     assert not PAPER.initialise_head_biases
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_json_round_trip(preset):
-    config = dataclasses.replace(preset, labels=("A", "B"))
-    text = json.dumps(config.to_dict())
-    assert TrainConfig.from_dict(json.loads(text)) == config
 
 
 @pytest.mark.parametrize("size", [0, 7, 9, 16, 71, 73, 80])

@@ -13,7 +13,13 @@ from isl.network import intensity_bins
 from isl.network.model_folder import ModelDescription, save_model
 from isl.network.unet import TINY_FNET
 from isl.prediction import engine as engines
-from isl.prediction.engine import OPENVINO, OPENVINO_BFLOAT16, with_engine
+from isl.prediction.engine import (
+    KERAS,
+    KERAS_BFLOAT16,
+    OPENVINO,
+    OPENVINO_BFLOAT16,
+    with_engine,
+)
 from isl.prediction.plate import predict_wells
 from isl.prediction.plate_job import open_plate_job
 from isl.prediction.predictor import build_predictor
@@ -150,6 +156,35 @@ def test_keras_is_left_as_it_is():
     assert with_engine(predictor, "keras") is predictor
 
 
+def test_bfloat16_of_keras_is_near_float32(tmp_path):
+    keras.utils.set_random_seed(4)
+    description = ModelDescription(MICRO, 2, LABELS)
+    model = description.build()
+    randomize(model)
+    save_model(tmp_path / "model", model, description)
+    found, computed = {}, {}
+    for name in (KERAS, KERAS_BFLOAT16):
+        request = Request(statistics=NAMES, engine=name)
+        predictor = load_ready_model(tmp_path / "model", request).predictor
+        inputs = random_input(MICRO.input_size + 8)
+        found[name] = predictor.model.predict_on_batch(inputs)
+        computed[name] = {
+            layer.compute_dtype
+            for network in predictor.model.layers
+            for layer in getattr(network, "layers", ())
+            if isinstance(layer, keras.layers.Conv2D)
+        }
+    # Heads are float32 in either.
+    assert computed == {
+        KERAS: {"float32"},
+        KERAS_BFLOAT16: {"float32", "bfloat16"},
+    }
+    assert found[KERAS_BFLOAT16].dtype == np.float32
+    difference = np.abs(found[KERAS] - found[KERAS_BFLOAT16])
+    assert 1e-5 < difference.max() < 0.1
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_an_unknown_engine_is_refused():
     with pytest.raises(InputError, match="engine: must be from .*: onnx"):
         engines.check_engine("onnx")
@@ -209,5 +244,5 @@ def test_a_request_is_checked_before_anything_is_written(monkeypatch, tmp_path):
     description = ModelDescription(MICRO, 2, LABELS)
     save_model(tmp_path / "model", description.build(), description)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+    with pytest.raises(InputError, match="engine: the extra `openvino`"):
         load_ready_model(tmp_path / "model", Request(engine=OPENVINO))

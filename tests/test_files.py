@@ -74,6 +74,21 @@ def test_a_failure_keeps_the_old_folder(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
+def test_an_interrupt_between_two_moves_loses_nothing(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
 def test_a_block_that_writes_nothing_is_our_mistake(tmp_path):
     with pytest.raises(FileNotFoundError):
         with atomic_path(tmp_path / "nothing"):

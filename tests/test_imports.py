@@ -36,6 +36,7 @@ OUTSIDE = {
 }
 # Files that may use what the others may not.
 TENSORFLOW = {
+    "isl/benchmarks/measure.py",
     "isl/network/tf1_checkpoint.py",
     "isl/prediction/engine.py",
     "isl/training/distribution.py",

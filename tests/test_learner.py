@@ -85,6 +85,7 @@ def test_bfloat16_is_close_and_keeps_float32_where_it_matters(plain):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize(
     ("usual", "other"),
     [
@@ -96,11 +97,12 @@ def test_bfloat16_is_close_and_keeps_float32_where_it_matters(plain):
     ],
     ids=str,
 )
-def test_the_same_holds_under_jax(tmp_path, usual, other):
+def test_the_same_holds_elsewhere(tmp_path, backend, usual, other):
+    pytest.importorskip(backend)
     found = []
     for index, changes in enumerate((usual, other)):
         output = tmp_path / f"{index}.npz"
-        process = run_elsewhere(output, "jax", changes=changes)
+        process = run_elsewhere(output, backend, changes=changes)
         text, _ = process.communicate(timeout=900)
         assert process.returncode == 0, text
         with np.load(output) as values:

@@ -4,6 +4,8 @@ import pytest
 from keras import ops
 
 from isl.network.model import build_model, with_raw_input
+from isl.network.model_folder import ModelDescription
+from isl.network.unet import TINY_UNET
 from isl.training.normalization import Recalibrator
 from tests.tiny_runs import MICRO
 
@@ -85,3 +87,8 @@ def test_older_statistics_and_weights_do_not_matter(model):
     assert norm.momentum == 0.9
     for weight, old in zip(model.trainable_weights, weights, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+def test_without_normalisations_nothing_is_drawn():
+    description = ModelDescription(TINY_UNET, 2, ("A",))
+    Recalibrator(description.build()).run(iter(lambda: 1 / 0, None))

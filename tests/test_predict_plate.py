@@ -227,6 +227,16 @@ def test_a_defect_of_ours_tells_where(job_and_wells, monkeypatch):
     assert outcome.reason.endswith(": no luck")
 
 
+def test_the_summary_names_the_planes_that_were_chosen():
+    outcomes = [
+        plate_lib.Outcome("A1", plate_lib.PREDICTED),
+        plate_lib.Outcome("A2", plate_lib.PREDICTED, planes="planes 0,2 of 0"),
+        plate_lib.Outcome("A3", plate_lib.PREDICTED, planes="planes 0,2 of 0"),
+    ]
+    summary, _ = plate_lib.sum_up(outcomes)
+    assert summary.endswith("0 failed; from planes 0,2 of 0")
+
+
 def test_a_claimed_well_is_waited_for(job_and_wells, tmp_path):
     job, wells = job_and_wells
     with claimed(tmp_path / "out", "A1") as let_go:
@@ -311,7 +321,7 @@ def test_mistakes_are_one_line_and_write_nothing(
 
 def test_an_engine_that_is_not_there(predict, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+    with pytest.raises(InputError, match="engine: the extra `openvino`"):
         predict(engine="openvino")
     assert not list(tmp_path.iterdir())
 

@@ -111,7 +111,7 @@ def test_flags(predict, model, folder, capsys):
 
 def test_an_engine_that_is_not_there(predict, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(InputError, match="engine: OpenVINO must be installed"):
+    with pytest.raises(InputError, match="engine: the extra `openvino`"):
         predict(engine="openvino")
     assert not list(tmp_path.iterdir())
 

@@ -4,7 +4,7 @@ import pytest
 from isl.images import (
     align_planes,
     choose_planes,
-    describe_planes,
+    describe_choice,
     fill_absent,
     plane_presence,
 )
@@ -39,4 +39,5 @@ def test_the_nearest_plane_stands_in_for_an_absent_one():
     np.testing.assert_array_equal(
         plane_presence((None, 0, 1, None)), [0, 1, 1, 0]
     )
-    assert describe_planes((None, 0, 1)) == "-,0,1"
+    assert describe_choice((None, 0, 1), 2) == "planes -,0,1 of 0 to 1"
+    assert describe_choice((0, 1), 2) == ""

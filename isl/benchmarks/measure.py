@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import platform
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from isl.errors import InputError
 
 _PEAK_SIZE = 2048
 _PEAK_VALUES = 2**26
@@ -121,7 +124,15 @@ def evict(folder: str | os.PathLike) -> None:
     """Takes the files below a folder out of the system's cache.
 
     Only advice: the system may keep them. Pages that are mapped stay.
+
+    Raises:
+        InputError: If the system takes no such advice, as macOS.
     """
+    if not hasattr(os, "posix_fadvise"):
+        raise InputError(
+            f"what: the input can be measured only where the system can be "
+            f"told to forget files. Received: {platform.system()}"
+        )
     for path in pathlib.Path(folder).rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -151,4 +162,11 @@ def device() -> tuple[str, int | None]:
                 torch.cuda.max_memory_allocated(),
             )
         return "cpu", None  # Keras lists no devices of PyTorch.
-    return keras.distribution.list_devices()[0], None
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        return "cpu", None
+    details = tf.config.experimental.get_device_details(found[0])
+    memory = tf.config.experimental.get_memory_info("GPU:0")
+    return details.get("device_name", "gpu"), memory["peak"]

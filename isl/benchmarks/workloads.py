@@ -20,13 +20,13 @@ from isl.network.cost import (
 )
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
-from isl.prediction.engine import KERAS, with_engine
+from isl.prediction.engine import ENGINES, KERAS, precision_of, with_engine
 from isl.prediction.predictor import build_predictor
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch, CropSampler
 from isl.training.data import open_training_sampler, resolve
-from isl.training.start import compile_for_training, precision_scope
+from isl.training.start import compile_for_training
 
 METHODS = ("patchwise", "fast", "exact")
 
@@ -103,7 +103,7 @@ def prediction_workload(
     if batch_size is None:
         batch_size = 16 if method == "patchwise" else 1
     predictor = build_predictor(
-        description.build(),
+        description.build(precision=precision_of(engine)),
         description,
         statistics=statistics,
         stitching="exact" if is_exact else "fast",
@@ -133,6 +133,7 @@ def prediction_workload(
         parameters={
             "method": method,
             "engine": engine,
+            "precision": ENGINES[engine],
             "output_size": output_size,
             "batch_size": batch_size,
             "statistics": list(statistics),
@@ -169,8 +170,7 @@ def training_workload(
         InputError: If the configuration cannot be used.
     """
     config.check()
-    with precision_scope(config.precision):
-        model = description.build()
+    model = description.build(precision=config.precision)
     trained = compile_for_training(
         model, config, description.labels, keras.optimizers.Adam(1e-4)
     )
@@ -188,7 +188,7 @@ def training_workload(
     weights = {head: np.ones(batch_size, np.float32) for head in model.output}
     return Workload(
         run=lambda: trained.train_on_batch(inputs, targets, weights),
-        pixels=batch_size * size**2,
+        pixels=batch_size * num_targets**2,
         multiply_adds=3
         * batch_size
         * multiply_adds(
@@ -197,6 +197,7 @@ def training_workload(
             len(model.output),
             size,
             in_training=True,
+            label_stride=config.label_stride,
         ),
         parameters={
             "output_size": size,

@@ -53,7 +53,7 @@ from isl.images.well import Well
 from isl.images.z_selection import (
     align_planes,
     choose_planes,
-    describe_planes,
+    describe_choice,
     fill_absent,
     plane_presence,
 )
@@ -86,7 +86,7 @@ __all__ = [
     "check_tiff_suffix",
     "check_zarr_suffix",
     "choose_planes",
-    "describe_planes",
+    "describe_choice",
     "fill_absent",
     "find_raw_wells",
     "find_wells",

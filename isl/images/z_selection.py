@@ -77,6 +77,17 @@ def plane_presence(planes: Sequence[int | None]) -> np.ndarray:
     return np.array([plane is not None for plane in planes], np.float32)
 
 
-def describe_planes(planes: Sequence[int | None]) -> str:
-    """Returns planes as text: `4,5,6`, with `-` for an absent one."""
-    return ",".join("-" if z is None else str(z) for z in planes)
+def describe_choice(planes: Sequence[int | None], num_z: int) -> str:
+    """Returns which planes of a stack are used: `planes 4,5,- of 0 to 5`.
+
+    Args:
+        planes: From `align_planes`; None, an absent one, is a `-`.
+        num_z: Planes of the stack.
+
+    Returns:
+        The text; empty if it is all of them in their order.
+    """
+    if tuple(planes) == tuple(range(num_z)):
+        return ""
+    names = ",".join("-" if z is None else str(z) for z in planes)
+    return f"planes {names} of 0 to {num_z - 1}"

@@ -396,7 +396,7 @@ NARROW = with_width(CONCORDANCE, 100)
 
 # For users without a GPU (BUILD_NOTES D39): four towers that halve the
 # resolution at once and are merged there, so that only the stem, one step of
-# the trunk and the heads see full resolution: a twenty-eighth of the operations
+# the trunk and the heads see full resolution: a twenty-ninth of the operations
 # of CONCORDANCE.
 COMPACT = Architecture(
     towers=(

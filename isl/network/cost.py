@@ -37,6 +37,7 @@ def multiply_adds(
     num_heads: int,
     output_size: int,
     in_training: bool = False,
+    label_stride: int = 1,
 ) -> int:
     """Counts the multiply-adds of one pass over a square image.
 
@@ -48,13 +49,16 @@ def multiply_adds(
             table plus a multiple of its `grid`.
         in_training: Whether the context is that of training, which a U-Net
             with zero padding does without.
+        label_stride: Heads see one pixel of each cell of this many rows and
+            columns.
     """
+    labelled = output_size // label_stride
     extra = output_size - architecture.output_size
     if isinstance(architecture, UNet):
         if in_training:
             extra -= 2 * (architecture.margin - architecture.training_margin)
         return _unet(architecture, num_planes, extra) + _heads(
-            architecture, architecture.base_filters, num_heads, output_size
+            architecture, architecture.base_filters, num_heads, labelled
         )
     towers = plan_towers(architecture, num_planes)
     trunk = plan_trunk(architecture, num_planes)
@@ -62,7 +66,7 @@ def multiply_adds(
         _stem(architecture, num_planes, extra)
         + sum(_blocks(tower, extra) for tower in towers)
         + _blocks(trunk, extra // 2 ** trunk_scale(architecture))
-        + _heads(architecture, _head_input(trunk), num_heads, output_size)
+        + _heads(architecture, _head_input(trunk), num_heads, labelled)
     )
 
 
@@ -145,11 +149,10 @@ def convolution_values(
     trunk_extra = extra // 2 ** trunk_scale(architecture)
     trunk = plan_trunk(architecture, num_planes)
     num_bins = architecture.num_bins or 1
-    total = output_size**2 * num_heads * (_head_input(trunk) + num_bins) + (
-        architecture.input_size + extra
-    ) ** 2 * (architecture.stem_filters is not None) * (
-        num_planes + (architecture.stem_filters or 0)
-    )
+    total = output_size**2 * num_heads * (_head_input(trunk) + num_bins)
+    if architecture.stem_filters is not None:
+        values = num_planes + architecture.stem_filters
+        total += (architecture.input_size + extra) ** 2 * values
     for blocks in plan_towers(architecture, num_planes):
         total += _block_values(blocks, extra)
     return total + _block_values(trunk, trunk_extra)
@@ -182,10 +185,10 @@ def _head_input(trunk: Sequence[Block]) -> int:
 
 
 def _heads(
-    architecture: Network, filters: int, num_heads: int, output_size: int
+    architecture: Network, filters: int, num_heads: int, size: int
 ) -> int:
     outputs = (architecture.num_bins or 1) * num_heads
-    return output_size**2 * filters * outputs
+    return size**2 * filters * outputs
 
 
 def _unet(unet: UNet, num_planes: int, extra: int) -> int:

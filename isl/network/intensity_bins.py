@@ -222,7 +222,8 @@ def statistics(
             )
         return find_quantile(probabilities, probability)
 
-    return ops.stack([one(name) for name in names], axis=-1)
+    # The entropy's epsilon and rounding may leave [0, 1] by 1e-7.
+    return ops.clip(ops.stack([one(name) for name in names], axis=-1), 0.0, 1.0)
 
 
 def _regression_statistics(intensity, names: tuple[str, ...]):

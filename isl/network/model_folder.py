@@ -23,6 +23,7 @@ from isl.files import atomic_path, read_json_object, write_json
 from isl.images.z_selection import Z_ALIGNMENTS
 from isl.network.model import ORIGINAL_BATCH_NORM_MOMENTUM, build_model
 from isl.network.networks import Network, network_from_dict
+from isl.network.precision import FLOAT32, precision_scope
 from isl.network.shipped import find_model, shipped_models
 
 ARCHITECTURE_FILE = "architecture.json"
@@ -60,16 +61,24 @@ class ModelDescription:
     normalization: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def build(self, initializer: str | None = None) -> keras.Model:
-        """Builds the network with new weights; see `build_model`."""
-        return build_model(
-            self.architecture,
-            self.num_z,
-            self.labels,
-            self.include_autoencoding,
-            self.momentum,
-            initializer,
-        )
+    def build(
+        self, initializer: str | None = None, precision: str = FLOAT32
+    ) -> keras.Model:
+        """Builds the network with new weights; see `build_model`.
+
+        Args:
+            initializer: See there.
+            precision: One of `isl.network.precision.PRECISIONS`.
+        """
+        with precision_scope(precision):
+            return build_model(
+                self.architecture,
+                self.num_z,
+                self.labels,
+                self.include_autoencoding,
+                self.momentum,
+                initializer,
+            )
 
 
 def check_replaceable(folder: str | os.PathLike) -> None:
@@ -214,9 +223,14 @@ def _misfit(path: pathlib.Path, error: Exception) -> InputError:
 
 
 def load_model(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike, precision: str = FLOAT32
 ) -> tuple[keras.Model, ModelDescription]:
     """Rebuilds a model from its folder.
+
+    Args:
+        folder: The model folder, or the name of a model that comes with isl.
+        precision: One of `isl.network.precision.PRECISIONS`, whatever the
+            network was trained in.
 
     Returns:
         The network (see `build_model`) and its description.
@@ -228,7 +242,7 @@ def load_model(
     description = load_description(folder)
     values = read_weights(folder)
     # Random weights that are replaced at once would cost JAX a minute.
-    model = description.build(initializer="zeros")
+    model = description.build("zeros", precision)
     try:
         assign_weights(model, values)
     except InputError as error:

@@ -17,14 +17,22 @@ import numpy as np
 from isl.errors import InputError
 from isl.extras import import_extra
 from isl.network.intensity_bins import without_products
+from isl.network.precision import BFLOAT16, FLOAT32
 from isl.prediction.predictor import Predictor
 
 KERAS = "keras"
+KERAS_BFLOAT16 = "keras_bfloat16"
 OPENVINO = "openvino"
 OPENVINO_BFLOAT16 = "openvino_bfloat16"
-ENGINES = (KERAS, OPENVINO, OPENVINO_BFLOAT16)
-"""OpenVINO computes in float32 unless the engine is named for bfloat16."""
+ENGINES = {
+    KERAS: FLOAT32,
+    KERAS_BFLOAT16: BFLOAT16,
+    OPENVINO: FLOAT32,
+    OPENVINO_BFLOAT16: BFLOAT16,
+}
+"""Names to what features are computed in."""
 
+_OF_KERAS = (KERAS, KERAS_BFLOAT16)
 _DEVICE = "CPU"
 
 
@@ -111,7 +119,7 @@ def check_engine(name: str) -> None:
         raise InputError(
             f"engine: must be from {', '.join(ENGINES)}. Received: {name}"
         )
-    if name == KERAS:
+    if name in _OF_KERAS:
         return
     backend = keras.backend.backend()
     if backend != "tensorflow":
@@ -131,13 +139,25 @@ def check_engine(name: str) -> None:
             )
 
 
+def precision_of(name: str) -> str:
+    """Returns what a network has to be built in for an engine.
+
+    OpenVINO converts a network of float32 itself.
+
+    Args:
+        name: One of `ENGINES`.
+    """
+    return ENGINES[name] if name in _OF_KERAS else FLOAT32
+
+
 def with_engine(
     predictor: Predictor, name: str, num_threads: int | None = None
 ) -> Predictor:
     """Returns a predictor whose network is run by an engine.
 
     Args:
-        predictor: From `isl.prediction.predictor.build_predictor`.
+        predictor: From `isl.prediction.predictor.build_predictor`, of a
+            network built in `precision_of` the engine.
         name: One of `ENGINES`.
         num_threads: Of OpenVINO; None for one a core. Keras has those of its
             back end.
@@ -146,7 +166,7 @@ def with_engine(
         InputError: As `check_engine`.
     """
     check_engine(name)
-    if name == KERAS:
+    if name in _OF_KERAS:
         return predictor
     engine = OpenVinoEngine(predictor.model, name, num_threads)
     return dataclasses.replace(predictor, model=engine)

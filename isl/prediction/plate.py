@@ -24,7 +24,7 @@ import keras
 import tqdm
 
 from isl.errors import InputError
-from isl.images import PlateWriter
+from isl.images import PlateWriter, describe_choice
 from isl.prediction.output import OpenSink, file_sink, predict_to_sink
 from isl.prediction.plate_job import (
     CLAIMS,
@@ -56,11 +56,13 @@ class Outcome:
         well: Its name.
         status: `PREDICTED`, `FOUND`, `CLAIMED` or `FAILED`.
         reason: Why it failed, in one line.
+        planes: Which were used, if not all in their order.
     """
 
     well: str
     status: str
     reason: str = ""
+    planes: str = ""
 
 
 # Predicts wells and yields what became of each, in any order.
@@ -120,6 +122,9 @@ def sum_up(outcomes: Sequence[Outcome]) -> tuple[str, list[str]]:
         f"{counts[PREDICTED]} of {len(outcomes)} wells predicted, "
         f"{counts[FOUND]} were there, {counts[FAILED]} failed"
     )
+    choices = sorted({one.planes for one in outcomes if one.planes})
+    if choices:
+        summary += f"; from {' or '.join(choices)}"
     failures = [
         f"{outcome.well}: {outcome.reason}"
         for outcome in outcomes
@@ -155,14 +160,15 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
                 job.num_threads,
             )
             try:
-                _predict(job, well, ready)
+                planes = _predict(job, well, ready)
             # Whatever is wrong with a well, others may be well.
             except Exception as error:
                 return Outcome(name, FAILED, _describe(error))
-    return Outcome(name, PREDICTED)
+    return Outcome(name, PREDICTED, planes=planes)
 
 
-def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> None:
+def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> str:
+    """Returns which planes were used, if not all in their order."""
     output = pathlib.Path(job.output, well.output)
     # Of a process that was killed.
     for rest in output.parent.glob(f".{glob.escape(output.name)}.*"):
@@ -178,6 +184,7 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> None:
         model_name=ready.name,
         convert=ready.convert,
     )
+    return describe_choice(planes, opened.num_z)
 
 
 def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:

@@ -31,9 +31,7 @@ class PixelStatistics(keras.layers.Layer):
 
     def call(self, logits):
         """Maps [..., bin] to [..., statistic], float32 in [0, 1]."""
-        values = intensity_bins.statistics(logits, self.names)
-        # The entropy's epsilon and rounding may leave [0, 1] by 1e-7.
-        return ops.clip(values, 0.0, 1.0)
+        return intensity_bins.statistics(logits, self.names)
 
     def compute_output_spec(self, logits):
         """Shape of the statistics."""

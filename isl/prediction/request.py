@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from isl.images import Well
-from isl.network.model_folder import ModelDescription, load_model
-from isl.prediction.engine import KERAS, check_engine, with_engine
+from isl.network.model_folder import (
+    ModelDescription,
+    load_description,
+    load_model,
+)
+from isl.prediction.engine import (
+    KERAS,
+    check_engine,
+    precision_of,
+    with_engine,
+)
 from isl.prediction.predictor import (
     Predictor,
     build_predictor,
@@ -151,8 +160,9 @@ def load_ready_model(
     Raises:
         InputError: If the folder is no model, or cannot answer the request.
     """
-    model, description = load_model(folder)
+    description = load_description(folder)
     request = check_request(request, description)
+    model, _ = load_model(folder, precision_of(request.engine))
     predictor = build_predictor(
         model,
         description,

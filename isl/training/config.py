@@ -1,10 +1,9 @@
-"""How a network is trained: one frozen table, and presets of it."""
+"""How a network is trained: one frozen table."""
 
 import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from isl.errors import InputError
@@ -14,11 +13,11 @@ from isl.network.architecture import (
 )
 from isl.network.intensity_bins import NUM_BINS
 from isl.network.losses import PIXEL_LOSSES, REGRESSION_LOSS
-from isl.network.networks import Network, fit_output_size, network_from_dict
+from isl.network.networks import Network, fit_output_size
+from isl.network.precision import PRECISIONS
 from isl.training.augmentation import IntensityChanges
 
 SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
 
 _AT_LEAST_ONE = (
     "batch_size",
@@ -330,15 +329,6 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-serialisable values."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Inverse of `to_dict`."""
-        values = dict(values)
-        values["architecture"] = network_from_dict(values["architecture"])
-        if values["labels"] is not None:
-            values["labels"] = tuple(values["labels"])
-        return cls(**values)
 
 
 def describe_setting(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isl.errors import InputError
-from isl.images import align_planes, describe_planes, open_wells
+from isl.images import align_planes, describe_choice, open_wells
 from isl.network.networks import fit_output_size
 from isl.specs import DatasetSpec, list_splits
 from isl.training.config import TrainConfig
@@ -227,8 +227,6 @@ def describe_stacks(config: TrainConfig, sampler: CropSampler) -> list[str]:
     for well in (source.well for source in sampler.sources):
         if well.num_z != config.num_z:
             planes = align_planes(well.num_z, config.num_z, config.z_alignment)
-            lines.append(
-                f"well {well.name}: planes {describe_planes(planes)} of 0 to "
-                f"{well.num_z - 1}"
-            )
+            choice = describe_choice(planes, well.num_z)
+            lines.append(f"well {well.name}: {choice}")
     return list(dict.fromkeys(lines))

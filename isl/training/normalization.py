@@ -46,8 +46,11 @@ class Recalibrator:
 
         Args:
             batches: Inputs of `isl.network.model.with_raw_input`, all of the
-                same size. At least one.
+                same size. At least one. Of a network without
+                normalisations none is drawn.
         """
+        if not self._norms:
+            return
         with _statistics_of_one_batch(self._norms):
             statistics = [self._statistics(batch) for batch in batches]
         for index, norm in enumerate(self._norms):

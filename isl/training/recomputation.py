@@ -45,7 +45,8 @@ class RecomputedBlock(layers.Layer):
             return (output, *updated)
 
         values = [
-            ops.convert_to_tensor(variable.value)
+            # PyTorch would have the statistics change under the gradient.
+            ops.copy(ops.convert_to_tensor(variable.value))
             for variable in (*trained, *statistics)
         ]
         output, *updated = keras.remat(run)(x, *values)

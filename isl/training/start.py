@@ -1,7 +1,6 @@
 """What a run starts from: weights, optimizer, the compiled network."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -113,21 +112,6 @@ def build_optimizer(
             for variable in model.get_layer(name).trainable_variables
         ]
     return TrainingAdam(config.learning_rate, **options)
-
-
-@contextlib.contextmanager
-def precision_scope(precision: str) -> Iterator[None]:
-    """Layers made in this context compute in a precision.
-
-    Args:
-        precision: Name of a Keras dtype policy.
-    """
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def compile_for_training(

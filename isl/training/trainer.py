@@ -50,7 +50,7 @@ from isl.training.learner import Learner
 from isl.training.monitoring import DrawCalibration, RunRecord
 from isl.training.normalization import iter_recalibration_inputs
 from isl.training.selection import BestEpoch
-from isl.training.start import precision_scope, start_weights
+from isl.training.start import start_weights
 from isl.training.validation import Validation, Validator
 
 MODEL_FOLDER = "model"
@@ -117,8 +117,9 @@ class Trainer:
             normalization=label_normalization(specs, self.config.labels),
         )
         with self._distribution.scope():
-            with precision_scope(self.config.precision):
-                self.model = self._description.build()
+            self.model = self._description.build(
+                precision=self.config.precision
+            )
         self.transfer = start_weights(
             self.config, self.model, self._description, self._sampler
         )
@@ -288,7 +289,7 @@ class Trainer:
             "steps_per_second": count / seconds,
             "labelled_pixels_per_second": count
             * self.config.batch_size
-            * self.config.output_size**2
+            * (self.config.output_size // self.config.label_stride) ** 2
             / seconds,
         }
         if record is not None:
