@@ -13,13 +13,12 @@ r"""Draws a figure, as PNG and PDF, and prints the paths written.
 `data_amount` and `multi_task` read --table, which `ablate.py` writes.
 """
 
-import pathlib
-
 from absl import flags
 
 from isl.command_line import refuse, run
 from isl.errors import InputError
-from isl.evaluation.tables import read_details
+from isl.evaluation.parts import open_parts
+from isl.evaluation.tables import METRICS_JSON, read_details
 from isl.figures import comparison, model_figures
 from isl.figures.conditions_table import conditions_table
 from isl.figures.drawing import save_figures
@@ -31,14 +30,6 @@ from isl.network.model_folder import load_description
 from isl.specs import Region, load_dataset_specs
 
 _CURVES = {"z_planes": "num_z", "data_amount": "train_share"}
-_READING = ("reliability", "training", *_CURVES, "multi_task")
-_FIGURE = flags.DEFINE_enum(
-    "figure",
-    None,
-    ["conditions", "network", *model_figures.KINDS, *_READING],
-    "What to draw.",
-    required=True,
-)
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write into.", required=True
 )
@@ -50,15 +41,27 @@ _NUM_Z = flags.DEFINE_integer("num_z", 26, "Planes of --architecture.", 1)
 _DATA_SPECS = flags.DEFINE_list("data_specs", None, "Data specs.")
 _IMAGE_ROOT = flags.DEFINE_string("image_root", None, "Root of their paths.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split whose wells are drawn.")
-_REGION = flags.DEFINE_string(
-    "region", None, "Part of each well, as rows:columns, not that of the split."
-)
+_REGION = flags.DEFINE_string("region", None, "Other pixels, rows:columns.")
 _SIZE = flags.DEFINE_integer("size", 256, "Most rows and columns shown.", 1)
 _LABELS = flags.DEFINE_list("labels", None, "Labels. Default: all.")
 _WORKDIRS = flags.DEFINE_list("workdirs", None, "Folders of train.py.")
 _EVALUATION = flags.DEFINE_string("evaluation", None, "Folder of evaluate.py.")
 _TABLE = flags.DEFINE_string("table", None, "Table (CSV) of ablate.py.")
 _METRIC = flags.DEFINE_string("metric", "pearson", "Metric of the table.")
+
+_OF_WELLS = (_DATA_SPECS, _IMAGE_ROOT, _SPLIT, _REGION, _MODEL, _LABELS)
+_READS = {
+    "conditions": (_DATA_SPECS,),
+    "network": (_MODEL, _ARCHITECTURE, _NUM_Z, _LABELS),
+    **dict.fromkeys(model_figures.KINDS, (*_OF_WELLS, _SIZE)),
+    model_figures.RESULT: _OF_WELLS,
+    "reliability": (_EVALUATION,),
+    "training": (_WORKDIRS,),
+    **dict.fromkeys((*_CURVES, "multi_task"), (_TABLE, _METRIC)),
+}
+_FIGURE = flags.DEFINE_enum(
+    "figure", None, list(_READS), "What to draw.", required=True
+)
 
 
 def _need(holder):
@@ -71,39 +74,36 @@ def _need(holder):
     return holder.value
 
 
-def _specs():
-    return load_dataset_specs(_need(_DATA_SPECS))
-
-
 def _network():
     if _MODEL.value:
         refuse((_ARCHITECTURE, _NUM_Z, _LABELS), "with --model")
         return model_diagram(load_description(_MODEL.value), _MODEL.value)
-    name = _ARCHITECTURE.value
-    labels = _LABELS.value or ["each label"]
+    name, labels = _ARCHITECTURE.value, _LABELS.value or ["each label"]
     return network_diagram(ARCHITECTURES[name], _NUM_Z.value, labels, 0, name)
 
 
 def _figures():
     name = _FIGURE.value
+    others = {h.name: h for reads in _READS.values() for h in reads}
+    for holder in _READS[name]:
+        del others[holder.name]
+    refuse(others.values(), f"with --figure={name}")
     if name in model_figures.KINDS:
-        if name == model_figures.RESULT:
-            refuse([_SIZE], f"with --figure={name}")
+        specs = load_dataset_specs(_need(_DATA_SPECS))
         region = Region.parse(_REGION.value) if _REGION.value else None
-        wells = _specs(), _need(_IMAGE_ROOT), _SPLIT.value, region
-        places = model_figures.find_places(*wells)
+        parts = open_parts(specs, _need(_IMAGE_ROOT), _SPLIT.value, region)
         return model_figures.model_figures(
-            name, _need(_MODEL), places, _SIZE.value, _LABELS.value
+            name, _need(_MODEL), parts, _SIZE.value, _LABELS.value
         )
     if name == "conditions":
-        return {name: conditions_table(_specs())}
+        return {name: conditions_table(load_dataset_specs(_need(_DATA_SPECS)))}
     if name == "network":
         return {name: _network()}
     if name == "reliability":
-        path = pathlib.Path(_need(_EVALUATION), "metrics.json")
+        path = f"{_need(_EVALUATION)}/{METRICS_JSON}"
         return reliability_figures(read_details(path))
     if name == "training":
-        logs = {w: read_log(w) for w in _need(_WORKDIRS)}
+        logs = {workdir: read_log(workdir) for workdir in _need(_WORKDIRS)}
         return {name: training_curves(logs)}
     results = comparison.read_results(_need(_TABLE), _METRIC.value)
     if name == "multi_task":

@@ -39,28 +39,14 @@ def test_shapes_must_agree(function):
         function(np.zeros((2, 2)), np.zeros((1, 2)))
 
 
-def test_cross_entropy_of_known_distributions():
-    probabilities = np.zeros((1, 3, 256))
-    probabilities[0, 0, 7] = 1.0  # Right.
-    probabilities[0, 1] = 1 / 256  # Uniform.
-    probabilities[0, 2, 8] = 1.0  # Wrong, and sure of it.
-    image = error_panels.cross_entropy(np.full((1, 3), 7), probabilities)
-    # Uniform is not exactly 1 because of the original's epsilon.
-    np.testing.assert_allclose(image, [[0.0, 1.0, 1.0]], atol=1e-4)
-    assert image.min() >= 0.0
-
-
-def test_cross_entropy_rejects_shapes():
-    with pytest.raises(ValueError, match="row, column, bin"):
-        error_panels.cross_entropy(np.zeros((2, 2), int), np.zeros((3, 2, 4)))
-
-
 def test_border_surrounds_the_image():
-    framed = error_panels.add_border(np.full((2, 3), 0.5), (1.0, 0.0, 0.25), 2)
-    assert framed.shape == (6, 7, 3)
-    np.testing.assert_array_equal(framed[2:4, 2:5], 0.5)
-    framed[2:4, 2:5] = (1.0, 0.0, 0.25)
-    np.testing.assert_array_equal(framed, np.full((6, 7, 3), (1.0, 0.0, 0.25)))
+    framed = error_panels.add_border(np.full((2, 3), 0.5), (1.0, 0.0, 0.25))
+    assert framed.shape == (10, 11, 3)
+    np.testing.assert_array_equal(framed[4:6, 4:7], 0.5)
+    framed[4:6, 4:7] = (1.0, 0.0, 0.25)
+    np.testing.assert_array_equal(
+        framed, np.full((10, 11, 3), (1.0, 0.0, 0.25))
+    )
 
 
 def test_panel_order_and_frames():
@@ -69,10 +55,9 @@ def test_panel_order_and_frames():
         true,
         {"median": predicted, "standard_deviation": np.zeros((3, 4))},
         cross_entropy_image=np.full((3, 4), 0.1),
-        weights=np.ones((3, 4)),
     )
     width = 4 + 2 * error_panels.BORDER_SIZE
-    assert panel.shape == (3 + 2 * error_panels.BORDER_SIZE, 7 * width, 3)
+    assert panel.shape == (3 + 2 * error_panels.BORDER_SIZE, 6 * width, 3)
     np.testing.assert_allclose(
         panel[0, ::width],
         [
@@ -82,7 +67,6 @@ def test_panel_order_and_frames():
             error_panels.CROSS_ENTROPY_BORDER,
             error_panels.ADDITIVE_BORDER,
             error_panels.SUBTRACTIVE_BORDER,
-            error_panels.WEIGHTS_BORDER,
         ],
         rtol=1e-6,
     )
@@ -95,7 +79,6 @@ def test_panel_order_and_frames():
             (0.1, 0.1, 0.1),
             (0.75, 0.625, 0.5),
             (0.25, 0.125, 0.0),
-            (1.0, 1.0, 1.0),
         ],
         rtol=1e-6,
     )

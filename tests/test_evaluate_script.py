@@ -6,6 +6,7 @@ import pytest
 
 from isl.errors import InputError
 from isl.images import open_wells, write_ome_tiff
+from isl.simulation.dataset import write_dataset
 from isl.specs import load_dataset_spec
 
 SCRIPT = "evaluate"
@@ -22,6 +23,8 @@ def test_region_limits_the_pixels(run, wells, model, tmp_path):
     metrics = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     row = metrics["simulated"]["pooled"]["DAPI_CONFOCAL"]["mae"]
     assert row["count"] == 40 * 54
+    run_block = json.loads((tmp_path / "metrics.json").read_text())["run"]
+    assert not {"precision", "planes"} & set(run_block)
 
 
 def test_cells_and_curves_are_written(run, wells, model, tmp_path):
@@ -45,6 +48,38 @@ def test_cells_and_curves_are_written(run, wells, model, tmp_path):
     details = content["details"]["simulated"]["DAPI_CONFOCAL"]
     assert sum(details["pit"]) == pytest.approx(64 * 64)
     assert {row["f1"] for row in details["iou_curve"]} == {1.0}
+
+
+def test_precision_and_planes_stand_in_the_report(run, model, tmp_path):
+    root = tmp_path / "wells"
+    write_dataset(root, 2, 64, 5, 0)
+    run(
+        model=model,
+        data_specs=root / "spec.json",
+        image_root=root,
+        output_dir=tmp_path / "out",
+        region="0-32:0-32",
+        precision="mixed_bfloat16",
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for name, value in (
+        ("precision", "mixed_bfloat16"),
+        ("planes", "planes 0,4 of 0 to 4 (A2)"),
+    ):
+        assert content["run"][name] == value
+        assert f"<dt>{name}</dt><dd class='run'>{value}</dd>" in page
+
+
+def test_precision_goes_with_a_model(run, wells, tmp_path):
+    with pytest.raises(InputError, match="--precision must be left out with"):
+        run(
+            predictions=tmp_path / "A2.ome.tif",
+            data_specs=wells / "spec.json",
+            image_root=wells,
+            output_dir=tmp_path / "out",
+            precision="mixed_bfloat16",
+        )
 
 
 def test_stored_predictions_of_several_wells(run, wells, tmp_path):

@@ -4,14 +4,16 @@ import re
 import numpy as np
 import pytest
 
+from isl.evaluation.cells import CellComparison
 from isl.evaluation.details import metric_details
+from isl.evaluation.matching import CellErrors
 from isl.evaluation.scoring import LabelScores, true_bins
 from isl.evaluation.tile_scoring import score_tiles
-from isl.evaluation.wells import WellScores
-from isl.figures import report_pictures
+from isl.evaluation.wells import WellScores, metric_rows
+from isl.figures import evaluation_output, report_pictures
 from isl.figures.evaluation_output import write_evaluation
 from tests.scored_wells import scored_well
-from tests.tiny_runs import disks
+from tests.tiny_runs import KeepingPlane, disks
 
 
 def perfect(name="A1"):
@@ -27,37 +29,77 @@ def perfect(name="A1"):
     )  # fmt: skip
 
 
+def pictures(folder):
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
 def test_writes_tables_pictures_and_report(tmp_path):
-    paths = write_evaluation(
-        tmp_path, [perfect()], "Title", {"model": "m"}, ["A note."]
-    )
-    assert paths == [tmp_path / "A1_DISK.png"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    scored = [perfect()]
+    rows = write_evaluation(tmp_path, scored, "Title", {"model": "m"})
+    assert rows == metric_rows(scores for _, scores in scored)
+    assert pictures(tmp_path) == ["A1_DISK.png"]
+    picture = tmp_path / "A1_DISK.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
     assert "test,pooled,DISK,pearson,1.0,5120,," in lines
     page = (tmp_path / "report.html").read_text()
     assert "Title" in page and "data:image/webp;base64," in page
-    assert "<li>A note.</li>" in page and "The test region is tiny" in page
+    assert "The test region is tiny" in page
 
 
 def test_wells_of_two_conditions_have_pictures_of_their_own(tmp_path):
     well, scores = perfect()
     other = dataclasses.replace(scores, condition="other")
-    paths = write_evaluation(
-        tmp_path, [(well, scores), (well, other)], "Title", {}
-    )
-    assert [p.name for p in paths] == ["test_A1_DISK.png", "other_A1_DISK.png"]
+    write_evaluation(tmp_path, [(well, scores), (well, other)], "Title", {})
+    assert pictures(tmp_path) == ["other_A1_DISK.png", "test_A1_DISK.png"]
 
 
 def test_pictures_of_the_first_wells_only(tmp_path):
     wells = [perfect(f"A{i}") for i in range(1, 7)]
-    paths = write_evaluation(tmp_path, wells, "Title", {})
-    assert [path.name for path in paths] == [
-        f"A{i}_DISK.png" for i in range(1, 5)
-    ]
+    write_evaluation(tmp_path, wells, "Title", {})
+    assert pictures(tmp_path) == [f"A{i}_DISK.png" for i in range(1, 5)]
     page = (tmp_path / "report.html").read_text()
     assert "Pictures show the first 4 of 6 wells." in page
     assert page.count("<figure class='compare'") == 4
+
+
+def test_a_rerun_with_fewer_wells_leaves_nothing_of_the_first(tmp_path):
+    cells = {"DISK": CellComparison(CellErrors(), (), (), (), {0.5: 0})}
+    wells = [
+        (well, dataclasses.replace(scores, cells=cells))
+        for well, scores in map(perfect, ("A1", "A2", "A3", "A4", "A5"))
+    ]
+    write_evaluation(tmp_path, wells, "Title", {})
+    assert (tmp_path / "cells.csv").is_file()
+    others = ("A5_DISK.png", "A2_OTHER.png", "A9_DISK.png", "notes.csv")
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    write_evaluation(tmp_path, [perfect("A1")], "Title", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["A1_DISK.png", "metrics.csv", "metrics.json", "report.html", *others]
+    )
+
+
+def test_files_beside_no_evaluation_stay(tmp_path):
+    (tmp_path / "cells.csv").write_text("mine")
+    (tmp_path / "metrics.csv").write_text("epoch,loss\n1,0.5\n")
+    write_evaluation(tmp_path, [perfect()], "Title", {})
+    assert (tmp_path / "cells.csv").read_text() == "mine"
+
+
+def test_a_failure_leaves_no_older_report(tmp_path, monkeypatch):
+    write_evaluation(tmp_path, [perfect("A1"), perfect("A2")], "Title", {})
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(evaluation_output, "save_figure", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_evaluation(tmp_path, [perfect("A2")], "Title", {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "metrics.csv",
+        "metrics.json",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +159,20 @@ def test_cells_and_uncertainty_of_labels_that_have_them(parts):
     assert len(parts["DISK"].cells) == 1 and not parts["INVERSE"].cells
     for part in parts.values():
         assert len(part.uncertainty) == 2 and len(part.comparisons) == 2
+
+
+def test_decoded_labels_of_wells_without_pictures_are_not_kept():
+    well, scores = scored_well()
+    scores = dataclasses.replace(scores, tiles={})
+    scored = []
+    for _ in range(6):
+        label = KeepingPlane(well.labels["DISK"].values)
+        own = dataclasses.replace(well, labels={"DISK": label})
+        scored.append((own, scores))
+    part = report_pictures.label_pictures(scored, "DISK", {})
+    assert len(part.uncertainty) == 1
+    kept = [well.labels["DISK"].kept is not None for well, _ in scored]
+    assert kept == [True] * 4 + [False] * 2
 
 
 def test_stored_predictions_have_no_uncertainty():

@@ -201,12 +201,12 @@ def test_details_leave_out_what_is_not_known(pair):
 
 def test_tables_are_written(pair, tmp_path):
     rows = metric_rows(pair)
-    write_tables(tmp_path, pair, rows, {"commit": "abc"})
+    write_tables(tmp_path, pair, rows, {"commit": "abc"}, metric_details(pair))
     assert read_metrics_csv(tmp_path / "metrics.csv") == tuple(rows)
     details = read_details(tmp_path / "metrics.json")
     assert details == metric_details(pair)
     cells = (tmp_path / "cells.csv").read_text().splitlines()
     assert {line.split(",")[1] for line in cells[1:]} == {"A1", "A2"}
     plain = [dataclasses.replace(one, cells={}) for one in pair]
-    write_tables(tmp_path / "plain", plain, metric_rows(plain), {})
+    write_tables(tmp_path / "plain", plain, metric_rows(plain), {}, {})
     assert not (tmp_path / "plain" / "cells.csv").exists()

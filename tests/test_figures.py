@@ -99,11 +99,6 @@ def test_large_images_are_cropped_to_their_centre():
     )
 
 
-def test_a_given_crop_is_shown():
-    figure = make_label_figure(crop=(slice(0, 10), slice(4, 20)))
-    assert shown(figure.axes[0]).shape == (10, 16)
-
-
 @pytest.mark.parametrize(
     "shape, expected",
     [

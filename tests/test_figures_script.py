@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from isl.errors import InputError
+from isl.evaluation import model_scoring
+from isl.evaluation.scoring import build_scorer
 from isl.figures.comparison import COLUMNS
 
 SCRIPT = "figures"
@@ -86,6 +88,33 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
             assert image.size == (14 * (32 + 8), 32 + 8)
 
 
+@pytest.mark.parametrize("figure", ["stack", "result"])
+def test_wells_share_one_scorer(
+    run, wells, model, tmp_path, monkeypatch, figure
+):
+    """Each one is compiled anew."""
+    spec = json.loads((wells / "spec.json").read_text())
+    for well in spec["wells"]:
+        well["splits"] = {"test": {"rows": [0, 32], "columns": [0, 32]}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    built = []
+
+    def build(*arguments):
+        built.append(arguments[1])
+        return build_scorer(*arguments)
+
+    monkeypatch.setattr(model_scoring, "build_scorer", build)
+    run(
+        figure=figure,
+        output_dir=tmp_path / "out",
+        model=model,
+        data_specs=tmp_path / "spec.json",
+        image_root=wells,
+    )
+    assert len(names(tmp_path / "out")) == 4
+    assert built == [("DAPI_CONFOCAL",)]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -104,6 +133,22 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
                 "size": 9,
             },
             "--size must be left out with --figure=result",
+        ),
+        (
+            {"figure": "conditions", "data_specs": "x", "labels": "DAPI"},
+            "--labels must be left out with --figure=conditions",
+        ),
+        (
+            {"figure": "network", "metric": "nll"},
+            "--metric must be left out with --figure=network",
+        ),
+        (
+            {"figure": "z_planes", "table": "x", "model": "x"},
+            "--model must be left out with --figure=z_planes",
+        ),
+        (
+            {"figure": "training", "workdirs": "x", "region": "0-9:0-9"},
+            "--region must be left out with --figure=training",
         ),
         (
             {"figure": "network", "model": "x", "num_z": 3},

@@ -15,7 +15,7 @@ from isl.network.model_folder import ModelDescription
 from isl.prediction.predictor import build_predictor, iter_predictions
 from isl.prediction.tiles import plan_tiles
 from isl.specs import Region
-from tests.tiny_runs import MICRO, ArrayPlane, disks
+from tests.tiny_runs import MICRO, KeepingPlane, disks
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +100,6 @@ def test_tiles_add_up_to_the_well(scorer):
             *("nll", "crps"),
         ):
             assert pooled[name] == pytest.approx(whole[name], rel=1e-6)
-
-
-class KeepingPlane(ArrayPlane):
-    """A plane that keeps what it decoded."""
-
-    kept = None
-
-    def read(self, rows, columns):
-        self.kept = self.values
-        return super().read(rows, columns)
 
 
 def test_decoded_planes_are_not_kept(scorer):

@@ -6,7 +6,11 @@ import pytest
 
 from isl.errors import InputError
 from isl.evaluation import error_panels
-from isl.figures.region_images import central_region, predict_region
+from isl.figures.region_images import (
+    build_region_scorer,
+    central_region,
+    predict_region,
+)
 from isl.network.intensity_bins import STATISTICS, uint16_to_bins
 from isl.network.model import with_raw_input
 from isl.network.model_folder import ModelDescription
@@ -31,7 +35,9 @@ def network():
 
 @pytest.fixture(scope="module")
 def images(network):
-    return predict_region(*network, disks(), REGION, ["DISK", "INVERSE"])
+    # The well lacks one label, the model the other.
+    scorer = build_region_scorer(*network, ["DISK", "INVERSE", "OTHER"])
+    return predict_region(scorer, disks(), REGION)
 
 
 def test_statistics_are_those_of_the_predictor(network, images):
@@ -52,7 +58,7 @@ def test_statistics_are_those_of_the_predictor(network, images):
 
 def test_planes_and_truth_are_intensities(images):
     well = disks()
-    assert list(images.truth) == ["DISK"]  # The model does not know INVERSE.
+    assert list(images.truth) == list(images.statistics) == ["DISK"]
     expected = well.labels["DISK"].values[ROWS, COLUMNS] / 65535
     np.testing.assert_allclose(images.truth["DISK"], expected, atol=1e-6)
     expected = well.planes[1].values[ROWS, COLUMNS] / 65535
@@ -73,11 +79,15 @@ def test_panel_is_that_of_the_original(network, images):
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     corner = (slice(0, 24), slice(0, 24))
     bins = uint16_to_bins(well.labels["DISK"].values[ROWS, COLUMNS][corner])
-    surprise = error_panels.cross_entropy(
-        keras.ops.convert_to_numpy(bins), probabilities
-    )
+    bins = keras.ops.convert_to_numpy(bins)[..., None]
+    probability = np.take_along_axis(probabilities, bins, axis=-1)[..., 0]
+    # The original adds a little before it takes the logarithm.
+    surprise = -np.log(probability + 1e-6) / np.log(256)
+    assert surprise.min() < 0.95 and surprise.max() > 1
     np.testing.assert_allclose(
-        images.cross_entropy["DISK"][corner], surprise, atol=1e-4
+        images.cross_entropy["DISK"][corner],
+        np.clip(surprise, 0, 1),
+        atol=1e-4,
     )
     panel = images.error_panel("DISK")
     np.testing.assert_array_equal(
@@ -94,7 +104,10 @@ def test_panel_is_that_of_the_original(network, images):
 
 def test_labels_must_be_known(network):
     with pytest.raises(InputError, match="of the model .*Received: INVERSE"):
-        predict_region(*network, disks(), REGION, ["INVERSE"])
+        build_region_scorer(*network, ["INVERSE"])
+    scorer = build_region_scorer(*network, ["OTHER"])
+    with pytest.raises(InputError, match="of well A1 .*Received: OTHER"):
+        predict_region(scorer, disks(), REGION)
 
 
 @pytest.mark.parametrize(

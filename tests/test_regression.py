@@ -10,7 +10,7 @@ import pytest
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.scoring import LabelScores, add_scores, build_scorer
-from isl.figures.region_images import predict_region
+from isl.figures.region_images import build_region_scorer
 from isl.network import losses
 from isl.network.intensity_bins import statistics
 from isl.network.model_folder import ModelDescription
@@ -131,9 +131,7 @@ def test_only_what_exists_is_predicted():
 
 def test_figures_of_distributions_are_refused():
     with pytest.raises(InputError, match="must predict distributions"):
-        predict_region(
-            DESCRIPTION.build(), DESCRIPTION, disks(), Region(), LABELS
-        )
+        build_region_scorer(DESCRIPTION.build(), DESCRIPTION, LABELS)
 
 
 def test_exact_stitching_of_a_unet_is_refused():

@@ -3,6 +3,12 @@
 import numpy as np
 import pytest
 
+from isl.ablation.table import (
+    TABLE_FILE,
+    TableRow,
+    collect_table,
+    write_result,
+)
 from isl.errors import InputError
 from isl.figures import comparison, drawing
 from isl.figures.training_curves import read_log, training_curves
@@ -183,6 +189,72 @@ def test_a_kind_of_run_looks_the_same_in_every_panel(tmp_path):
         for axes in figure.axes
     )
     assert len(set(first)) == 2 and second == first[1:]
+
+
+def grid_table(folder):
+    """The table that ablate.py writes: baselines, and a run for each num_z."""
+    settings = ("num_z", "train_share", "labels", "loss", "towers")
+    common = {
+        "parameters": 0,
+        "multiply_adds_per_pixel": 0.0,
+        "label": "DAPI",
+        "steps": 0,
+        "minutes": 0.0,
+    }
+    baselines = [
+        TableRow(
+            model=model,
+            metric=metric,
+            value=0.3,
+            **dict.fromkeys((*settings, "autoencoding", "seed")),
+            **common,
+        )
+        for model, metric in (
+            ("local_deviation", "pearson"),
+            ("label_histogram", "nll"),
+        )
+    ]
+    runs = [
+        TableRow(
+            "isl", num_z, 1.0, "DAPI", "cross_entropy", 5, False, 0,
+            metric=metric, value=num_z / 20, **common,
+        )
+        for num_z in (1, 5, 13)
+        for metric in ("pearson", "nll", "mae")
+    ]  # fmt: skip
+    paths = [folder / "baselines.json", folder / "runs.json"]
+    for path, rows in zip(paths, (baselines, runs), strict=True):
+        write_result(path, rows, {})
+    collect_table(folder, paths)
+    return folder / TABLE_FILE
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [("pearson", "local_deviation"), ("nll", "label_histogram"), ("mae", None)],
+)
+def test_predictions_without_learning_are_lines(tmp_path, metric, name):
+    path = grid_table(tmp_path)
+    figure = comparison.curve_figure(
+        comparison.read_results(path, metric), "num_z"
+    )
+    (axes,) = figure.axes
+    assert [[1, 0.05], [5, 0.25], [13, 0.65]] in curves(axes)
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in dashed] == ([0.3] if name else [])
+    if name:
+        assert legend(figure) == [f"{name} (without learning)"]
+    else:
+        assert not figure.legends
+    drawing.figure_png(figure)
+
+
+def test_a_table_without_runs_has_no_curve(tmp_path):
+    path = grid_table(tmp_path)
+    found = comparison.read_results(path, "pearson")
+    only = [result for result in found if not result.settings["num_z"]]
+    with pytest.raises(InputError, match="runs with num_z. Received: none"):
+        comparison.curve_figure(only, "num_z")
 
 
 def test_multi_task_compares_together_with_alone(tmp_path):

@@ -39,13 +39,18 @@ def test_json_is_nested(tmp_path):
     }
 
 
-def test_both_files_read_back(tmp_path):
-    tables.write_metrics(tmp_path, ROWS, {"steps": 3})
+def test_a_csv_reads_back(tmp_path):
+    tables.write_metrics(tmp_path, ROWS, {})
     assert tables.read_metrics_csv(tmp_path / "metrics.csv") == ROWS
-    assert tables.read_metrics_json(tmp_path / "metrics.json") == (
-        ROWS,
-        {"steps": 3},
+
+
+def test_a_csv_without_intervals_can_be_read(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text(
+        "condition,well,label,metric,value,count\nb,A4,DAPI,mae,0.5,7\n"
     )
+    row = tables.MetricRow("b", "A4", "DAPI", "mae", 0.5, 7, None, None)
+    assert tables.read_metrics_csv(path) == (row,)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -87,6 +92,8 @@ def test_a_row_that_occurs_twice_is_rejected(tmp_path):
         ("well,label\n", "Received: 'well,label'"),
         (",".join(tables.COLUMNS) + "\na,b,c,d,high,1,,\n", "line 2 must be"),
         (",".join(tables.COLUMNS) + "\na,b,c\n", "line 2 must be"),
+        (",".join(tables.COLUMNS) + "\na,b,c,d,1,1\n", "line 2 must be"),
+        (",".join(tables.COLUMNS[:6]) + "\na,b,c,d,1,1,,\n", "line 2 must"),
     ],
 )
 def test_a_wrong_csv_is_rejected(tmp_path, text, message):
@@ -99,11 +106,3 @@ def test_a_wrong_csv_is_rejected(tmp_path, text, message):
 def test_a_missing_csv_is_rejected(tmp_path):
     with pytest.raises(InputError, match="missing.csv: cannot be read"):
         tables.read_metrics_csv(tmp_path / "missing.csv")
-
-
-@pytest.mark.parametrize("text", ["{}", "[]", '{"metrics": {"a": 1}}'])
-def test_a_wrong_json_is_rejected(tmp_path, text):
-    path = tmp_path / "metrics.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match="must hold metrics by condition"):
-        tables.read_metrics_json(path)

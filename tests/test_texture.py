@@ -1,19 +1,22 @@
+import dataclasses
 import pathlib
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from isl.evaluation.texture import local_deviation, texture_pearson
+from isl.evaluation.texture import RADIUS, local_deviation, texture_pearson
 from isl.images import Well, open_wells
 from isl.specs import Region, load_dataset_spec
 from tests.tiny_runs import ArrayPlane
 
 
 def test_local_deviation_equals_numpy_in_every_window():
-    plane = np.random.default_rng(0).integers(0, 65536, (12, 15), np.uint16)
-    padded = np.pad(plane, 2, mode="reflect").astype(float)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5))
-    found = local_deviation(plane, radius=2)
+    plane = np.random.default_rng(0).integers(0, 65536, (40, 52), np.uint16)
+    padded = np.pad(plane, RADIUS, mode="reflect").astype(float)
+    size = 2 * RADIUS + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
+    found = local_deviation(plane)
     np.testing.assert_allclose(found, windows.std(axis=(2, 3)), rtol=1e-9)
 
 
@@ -54,7 +57,32 @@ def test_wells_are_pooled_by_their_pixels():
         texture = local_deviation(well.planes[1].values)
         pixels.append([texture.ravel(), well.labels["A"].values.ravel()])
     expected = np.corrcoef(np.concatenate(pixels, axis=1))[0, 1]
-    assert both["A"] == pytest.approx(expected)
+    assert both["A"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("value", [1, 40000, 65535])
+def test_a_constant_label_is_undefined_not_rounding(value):
+    well = textured_well("A1", 0, "A", shape=(300, 400))
+    label = ArrayPlane(np.full(well.shape, value, np.uint16))
+    wells = [(dataclasses.replace(well, labels={"A": label}), Region())]
+    assert texture_pearson(wells, ("A",)) == {"A": None}
+
+
+def peak_memory(num_wells):
+    wells = (
+        (textured_well(f"A{seed}", seed, "A"), Region())
+        for seed in range(num_wells)
+    )
+    tracemalloc.start()
+    texture_pearson(wells, ("A",))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_wells():
+    peak_memory(1)  # What is loaded once.
+    assert peak_memory(20) < 1.2 * peak_memory(2)
 
 
 def test_a_real_field_has_the_known_correlation(shared_data):

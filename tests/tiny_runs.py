@@ -43,6 +43,16 @@ class ArrayPlane:
         return self.values[rows, columns]
 
 
+class KeepingPlane(ArrayPlane):
+    """A plane that keeps what it decoded."""
+
+    kept = None
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        self.kept = self.values
+        return super().read(rows, columns)
+
+
 def disks(
     seed: int = 0,
     shape: tuple[int, int] = (64, 80),

@@ -1,16 +1,15 @@
 """The table of a grid: a row for each run, label and metric."""
 
-import csv
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isl.ablation.claims import claim
+from isl.csv_files import write_csv
 from isl.errors import InputError
-from isl.files import read_json_object, write_json, write_text
+from isl.files import read_json_object, write_json
 
 TABLE_FILE = "table.csv"
 RESULT_SUFFIX = ".result.json"
@@ -120,9 +119,7 @@ def collect_table(
             if path.is_file()
             for row in read_result(path)
         )
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(dataclasses.asdict, rows))
-        write_text(output_dir / TABLE_FILE, text.getvalue())
+        write_csv(
+            output_dir / TABLE_FILE, COLUMNS, map(dataclasses.astuple, rows)
+        )
     return rows

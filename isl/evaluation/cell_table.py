@@ -1,14 +1,13 @@
 """The table of cells, `cells.csv`."""
 
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Mapping
 
-from isl import files
+from isl.csv_files import write_csv
 from isl.evaluation.cells import Cell, CellComparison
 
+CELLS_FILE = "cells.csv"
 _FIELDS = tuple(field.name for field in dataclasses.fields(Cell))
 CELL_COLUMNS = (
     "condition",
@@ -32,9 +31,7 @@ def write_cells(
         path: The CSV file.
         comparisons: (condition, well, label) to its cells.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CELL_COLUMNS)
+    rows = []
     for key, cells in comparisons.items():
         pairs = [
             *cells.matched,
@@ -42,12 +39,11 @@ def write_cells(
             *((None, cell) for cell in cells.added),
         ]
         for one, other in pairs:
-            writer.writerow([*key, *_values(one), *_values(other)])
-    files.write_text(path, text.getvalue())
+            rows.append([*key, *_values(one), *_values(other)])
+    write_csv(path, CELL_COLUMNS, rows)
 
 
-def _values(cell: Cell | None) -> list[object]:
+def _values(cell: Cell | None) -> tuple[object, ...]:
     if cell is None:
-        return [""] * len(_FIELDS)
-    values = dataclasses.astuple(cell)
-    return ["" if value is None else value for value in values]
+        return (None,) * len(_FIELDS)
+    return dataclasses.astuple(cell)

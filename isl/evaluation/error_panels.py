@@ -6,7 +6,6 @@ black, in the additive one it is grey. Colours, the width of the borders and
 the order of the pictures are those of the original: isl/visualize.py.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,11 +18,8 @@ TRUTH_BORDER = (64 / 255, 224 / 255, 208 / 255)  # Turquoise.
 CROSS_ENTROPY_BORDER = (1.0, 0.0, 0.0)
 ADDITIVE_BORDER = (1.0, 1.0, 1.0)
 SUBTRACTIVE_BORDER = (0.0, 0.0, 0.0)
-WEIGHTS_BORDER = (1.0, 130 / 255, 67 / 255)  # Mango.
 BORDER_SIZE = 4
 
-# The original adds this to a probability before it takes the logarithm.
-EPSILON = 1e-6
 POINT_STATISTICS = ("mode", "median", "mean")
 
 
@@ -62,52 +58,19 @@ def additive(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return _blend(*_same_shape(true, predicted))
 
 
-def cross_entropy(
-    true_bins: np.ndarray, probabilities: np.ndarray
-) -> np.ndarray:
-    """Returns the surprise of each pixel: 0 is none, 1 that of a uniform guess.
-
-    Args:
-        true_bins: Integers in [0, num_bins), [row, column].
-        probabilities: Distributions, [row, column, bin].
-
-    Returns:
-        Cross-entropy / ln(num_bins), clipped to [0, 1], float32,
-        [row, column].
-
-    Raises:
-        ValueError: If the shapes do not belong together.
-    """
-    probabilities = np.asarray(probabilities)
-    true_bins = np.asarray(true_bins)
-    if true_bins.shape != probabilities.shape[:-1]:
-        raise ValueError(
-            "true_bins must be [row, column] and probabilities "
-            f"[row, column, bin]. Received: {true_bins.shape} and "
-            f"{probabilities.shape}"
-        )
-    probability = np.take_along_axis(
-        probabilities, true_bins[..., None], axis=-1
-    )[..., 0]
-    scaled = -np.log(probability + EPSILON) / math.log(probabilities.shape[-1])
-    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
-
-
 def add_border(
-    image: np.ndarray,
-    colour: tuple[float, float, float],
-    size: int = BORDER_SIZE,
+    image: np.ndarray, colour: tuple[float, float, float]
 ) -> np.ndarray:
-    """Returns the image in a coloured frame.
+    """Returns the image in a coloured frame, `BORDER_SIZE` pixels wide.
 
     Args:
         image: Values in [0, 1], [row, column] or [row, column, 3].
         colour: Red, green, blue, each in [0, 1].
-        size: Width of the frame, pixels.
 
     Returns:
-        Colours, float32, [row + 2 * size, column + 2 * size, 3].
+        Colours, float32, [row + 2 * BORDER_SIZE, column + 2 * BORDER_SIZE, 3].
     """
+    size = BORDER_SIZE
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[:, :, None]
@@ -123,21 +86,19 @@ def error_panel(
     statistics: Mapping[str, np.ndarray],
     *,
     cross_entropy_image: np.ndarray | None = None,
-    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Returns framed pictures side by side, as the original shows them.
 
     From left to right: each statistic (purple frame), the truth (turquoise),
     the cross-entropy (red), then for mode, median and mean, as far as given,
-    the additive (white) and the subtractive (black) errors, and the weights
-    (mango).
+    the additive (white) and the subtractive (black) errors.
 
     Args:
         true: Intensities in [0, 1], [row, column].
         statistics: Name to intensities in [0, 1], [row, column], in the order
             to be shown.
-        cross_entropy_image: From `cross_entropy`, [row, column].
-        weights: Which pixels count, 0 to 1, [row, column].
+        cross_entropy_image: Surprise over ln 256, clipped to [0, 1],
+            [row, column]: 1 is that of a uniform guess.
 
     Returns:
         The panel, float32 in [0, 1], [row, column, 3].
@@ -157,8 +118,6 @@ def error_panel(
     pictures += [
         (subtractive(true, point), SUBTRACTIVE_BORDER) for point in points
     ]
-    if weights is not None:
-        pictures.append((weights, WEIGHTS_BORDER))
     for image, _ in pictures:
         if np.shape(image)[:2] != true.shape:
             raise ValueError(

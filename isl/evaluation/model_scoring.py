@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -12,11 +12,14 @@ from isl.errors import InputError
 from isl.evaluation.scoring import (
     NUM_POINT_QUANTITIES,
     QUANTITIES,
+    PixelFunction,
     add_scores,
     build_scorer,
     read_true_bins,
+    score_pixels,
     true_bins,
 )
+from isl.evaluation.tile_scores import place_within
 from isl.evaluation.tile_scoring import DistributionSums, score_tiles
 from isl.evaluation.wells import WellScores, empty_scores
 from isl.images import Well, plane_presence
@@ -29,7 +32,7 @@ from isl.specs import Region
 
 @dataclasses.dataclass(frozen=True)
 class ModelScorer:
-    """A network, ready to be scored.
+    """A network, ready to be compared with the truth.
 
     Attributes:
         model: See `build_scorer`.
@@ -42,17 +45,39 @@ class ModelScorer:
     labels: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class ScoredTile:
+    """What a scorer gives of a tile of a region of a well.
+
+    Attributes:
+        rows: Rows of the well.
+        columns: Columns of the well.
+        place: Rows and columns of the region.
+        values: Label of the well to its quantities,
+            [row, column, quantity]; see `build_scorer`.
+        truth: Label to uint16 intensities, [row, column].
+    """
+
+    rows: slice
+    columns: slice
+    place: tuple[slice, slice]
+    values: Mapping[str, np.ndarray]
+    truth: Mapping[str, np.ndarray]
+
+
 def build_model_scorer(
     model: keras.Model,
     description: ModelDescription,
     labels: Sequence[str],
+    score: PixelFunction = score_pixels,
 ) -> ModelScorer:
-    """Prepares a network for `score_model`.
+    """Prepares a network for `score_model` or `iter_scored_tiles`.
 
     Args:
         model: From `isl.network.model_folder.load_model`.
         description: Likewise.
         labels: Labels to score.
+        score: See `build_scorer`; `score_model` needs this one.
 
     Raises:
         InputError: If the network has none of the labels.
@@ -64,7 +89,7 @@ def build_model_scorer(
             f"({', '.join(description.labels)}). Received: "
             f"{', '.join(labels)}"
         )
-    scorer = build_scorer(model, found, description.temperatures)
+    scorer = build_scorer(model, found, description.temperatures, score)
     return ModelScorer(scorer, description, found)
 
 
@@ -90,15 +115,7 @@ def score_model(
     Raises:
         InputError: If the well is too small or a file cannot be decoded.
     """
-    description = scorer.description
     rows, columns = region.resolve(well.shape)
-    tiling = plan_tiles(
-        description.architecture,
-        well.shape,
-        Region((rows.start, rows.stop), (columns.start, columns.stop)),
-        path=well.planes[0].path,
-        holds_distributions=True,
-    )
     labels = [label for label in scorer.labels if label in well.labels]
     # A regression head has no distribution.
     uncertain = [
@@ -108,6 +125,53 @@ def score_model(
     ]
     scores = empty_scores(condition, well, rows, columns, labels, uncertain)
     sums = {label: DistributionSums(rows, columns) for label in labels}
+    for tile in iter_scored_tiles(scorer, well, rows, columns, show_progress):
+        add_scores(scores.labels, tile.values, tile.truth)
+        _keep(scores, sums, tile)
+    tiles = {
+        label: score_tiles(
+            rows,
+            columns,
+            functools.partial(read_true_bins, well, label),
+            scores.predictions[label],
+            sums[label],
+        )
+        for label in labels
+    }
+    return dataclasses.replace(scores, tiles=tiles)
+
+
+def iter_scored_tiles(
+    scorer: ModelScorer,
+    well: Well,
+    rows: slice,
+    columns: slice,
+    show_progress: bool = False,
+) -> Iterator[ScoredTile]:
+    """Predicts a region of a well tile by tile and compares it with the truth.
+
+    Args:
+        scorer: From `build_model_scorer`.
+        well: The well; mirrored at the edges.
+        rows: Rows of the region.
+        columns: Columns of the region.
+        show_progress: Shows a progress bar on standard error.
+
+    Yields:
+        The tiles; each pixel of the region comes once.
+
+    Raises:
+        InputError: If the well is too small or a file cannot be decoded.
+    """
+    description = scorer.description
+    tiling = plan_tiles(
+        description.architecture,
+        well.shape,
+        Region((rows.start, rows.stop), (columns.start, columns.stop)),
+        path=well.planes[0].path,
+        holds_distributions=True,
+    )
+    labels = [label for label in scorer.labels if label in well.labels]
     planes = select_planes(
         description.num_z, well, alignment=description.z_alignment
     )
@@ -124,58 +188,43 @@ def score_model(
             label: _tile_truth(well, label, tile, tiling)
             for label in scorer.labels
         }
-        output = scorer.model.predict_on_batch(
+        values = scorer.model.predict_on_batch(
             {
                 "planes": stack[np.newaxis],
                 "presence": presence,
                 "truth": {k: v[np.newaxis] for k, v in truth.items()},
             }
         )
-        cropped = {label: output[label][0][tile.crop] for label in labels}
-        known = {label: truth[label][tile.crop] for label in labels}
-        add_scores(scores.labels, cropped, known)
-        _keep(scores, sums, tile, cropped, known)
-    tiles = {
-        label: score_tiles(
-            rows,
-            columns,
-            functools.partial(read_true_bins, well, label),
-            scores.predictions[label],
-            sums[label],
+        yield ScoredTile(
+            rows=tile.rows,
+            columns=tile.columns,
+            place=place_within(tile.rows, tile.columns, rows, columns),
+            values={label: values[label][0][tile.crop] for label in labels},
+            truth={label: truth[label][tile.crop] for label in labels},
         )
-        for label in labels
-    }
-    return dataclasses.replace(scores, tiles=tiles)
 
 
 def _keep(
-    scores: WellScores,
-    sums: Mapping[str, DistributionSums],
-    tile: Tile,
-    cropped: Mapping[str, np.ndarray],
-    truth: Mapping[str, np.ndarray],
+    scores: WellScores, sums: Mapping[str, DistributionSums], tile: ScoredTile
 ) -> None:
     """Keeps what images and small tiles need of the scorer's output.
 
     Args:
         scores: Images that are filled in.
         sums: Label to sums that are added to.
-        tile: The place.
-        cropped: Label to output of the scorer, [row, column, quantity].
-        truth: Label to uint16 intensities of the same pixels.
+        tile: The output.
     """
-    place = _within(tile, scores.rows, scores.columns)
-    for label, values in cropped.items():
+    for label, values in tile.values.items():
         found = dict(zip(QUANTITIES, np.moveaxis(values, -1, 0), strict=False))
-        scores.predictions[label][place] = np.rint(found["median"])
+        scores.predictions[label][tile.place] = np.rint(found["median"])
         if label in scores.deviations:
-            scores.deviations[label][place] = np.rint(
+            scores.deviations[label][tile.place] = np.rint(
                 found["deviation"] * (NUM_BINS - 1)
             )
         sums[label].add(
             tile.rows,
             tile.columns,
-            true_bins(truth[label]),
+            true_bins(tile.truth[label]),
             **{k: found[k] for k in ("mean", "nll", "crps") if k in found},
         )
 
@@ -188,13 +237,3 @@ def _tile_truth(
     if label in well.labels:
         truth[tile.crop] = well.read_label(label, tile.rows, tile.columns)
     return truth
-
-
-def _within(tile: Tile, rows: slice, columns: slice) -> tuple[slice, slice]:
-    return (
-        slice(tile.rows.start - rows.start, tile.rows.stop - rows.start),
-        slice(
-            tile.columns.start - columns.start,
-            tile.columns.stop - columns.start,
-        ),
-    )

@@ -5,8 +5,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isl.evaluation.cell_table import write_cells
-from isl.evaluation.details import metric_details
+from isl.evaluation.cell_table import CELLS_FILE, write_cells
 from isl.evaluation.tables import MetricRow, write_metrics
 from isl.evaluation.wells import WellScores
 
@@ -16,6 +15,7 @@ def write_tables(
     wells: Sequence[WellScores],
     rows: Sequence[MetricRow],
     run: Mapping[str, Any],
+    details: Mapping[str, Any],
 ) -> None:
     """Writes `metrics.csv` and `metrics.json`, and `cells.csv` if any.
 
@@ -24,12 +24,13 @@ def write_tables(
         wells: The scores.
         rows: Their table, from `metric_rows`.
         run: How they were made, for the JSON.
+        details: Likewise, from `metric_details`.
     """
-    write_metrics(output_dir, rows, run, metric_details(wells))
+    write_metrics(output_dir, rows, run, details)
     cells = {
         (scores.condition, scores.well, label): found
         for scores in wells
         for label, found in scores.cells.items()
     }
     if cells:
-        write_cells(pathlib.Path(output_dir) / "cells.csv", cells)
+        write_cells(pathlib.Path(output_dir) / CELLS_FILE, cells)

@@ -1,23 +1,24 @@
-"""The parts of wells to score, checked before the first of them is scored."""
+"""The parts of wells to look at, checked before the first of them is read."""
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from isl.errors import InputError
 from isl.evaluation.objects import check_pixel_size
-from isl.images import Well, open_wells
+from isl.images import Well, align_planes, describe_choice, open_wells
+from isl.network.model_folder import ModelDescription
 from isl.specs import DatasetSpec, Region
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What is scored of a well.
+    """What is scored, or drawn, of a well.
 
     Attributes:
         spec: The data set of the well.
         well: The well; no pixel is read yet.
-        region: The pixels to score.
+        region: The pixels.
     """
 
     spec: DatasetSpec
@@ -31,7 +32,7 @@ def open_parts(
     split: str,
     region: Region | None = None,
 ) -> tuple[Part, ...]:
-    """Opens the wells of a split; what cannot be scored is found here.
+    """Opens the wells of a split with their regions.
 
     Args:
         specs: Data sets.
@@ -40,9 +41,9 @@ def open_parts(
         region: Replaces the region of the split in each well.
 
     Raises:
-        InputError: If a well cannot be opened, two of a condition have one
-            name and label, the region reaches outside, or the pixel size must
-            be known and is not.
+        InputError: If there is no such split, a well cannot be opened, two
+            of a condition have one name and label, or the region reaches
+            outside.
     """
     parts = []
     seen = set()
@@ -61,6 +62,76 @@ def open_parts(
                 part.resolve(well.shape)
             except InputError as error:
                 raise InputError(f"well {well.name}: {error}") from error
-            check_pixel_size(well, spec)
             parts.append(Part(spec, well, part))
     return tuple(parts)
+
+
+def open_scorable_parts(
+    specs: Sequence[DatasetSpec],
+    image_root: str | os.PathLike,
+    split: str,
+    region: Region | None = None,
+    labels: Iterable[str] = (),
+    predicted: Iterable[str] | None = None,
+) -> tuple[Part, ...]:
+    """Opens parts as `open_parts`; what cannot be scored is found here.
+
+    Args:
+        specs: See `open_parts`, likewise what follows.
+        image_root: Folder that their paths are relative to.
+        split: Name of the split.
+        region: Replaces the region of the split in each well.
+        labels: Labels that were asked for by name.
+        predicted: Labels of the model; None where it is not known yet.
+
+    Raises:
+        InputError: As `open_parts`; if a label is in no data set, or not
+            predicted; or if a pixel size must be known and is not.
+    """
+    _check_labels(labels, specs, predicted)
+    parts = open_parts(specs, image_root, split, region)
+    for part in parts:
+        check_pixel_size(part.well, part.spec)
+    return parts
+
+
+def describe_choices(
+    description: ModelDescription, parts: Sequence[Part]
+) -> str:
+    """Says which planes feed a network where a well has other ones.
+
+    Args:
+        description: Of the network.
+        parts: What it predicts.
+
+    Returns:
+        Each choice with the names of its wells; empty if there is none.
+    """
+    wells: dict[str, list[str]] = {}
+    for well in (part.well for part in parts):
+        planes = align_planes(
+            well.num_z, description.num_z, description.z_alignment
+        )
+        choice = describe_choice(planes, well.num_z)
+        if choice:
+            wells.setdefault(choice, []).append(well.name)
+    return "; ".join(
+        f"{choice} ({', '.join(names)})" for choice, names in wells.items()
+    )
+
+
+def _check_labels(
+    labels: Iterable[str],
+    specs: Iterable[DatasetSpec],
+    predicted: Iterable[str] | None,
+) -> None:
+    known = {label for spec in specs for label in spec.labels}
+    if predicted is not None:
+        known &= set(predicted)
+    for label in labels:
+        if label not in known:
+            raise InputError(
+                f"labels must be among those of the data specs and of the "
+                f"model ({', '.join(sorted(known)) or 'none in common'}). "
+                f"Received: {label}"
+            )

@@ -127,39 +127,54 @@ class PixelSums:
         return _ratio(values, self.count)
 
 
-class MeanScores:
-    """Running correlation of true bins with the means of distributions.
+class RunningCorrelation:
+    """Pearson's r of pairs of numbers that come bit by bit.
+
+    The numbers must be about those of bins, 0 to 255: a variance that is
+    nothing but rounding is told by its size.
+    """
+
+    def __init__(self):
+        """Starts empty."""
+        # Of 1, x, y, x x, y y and x y.
+        self._sums = np.zeros(6)
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Adds pairs.
+
+        Args:
+            x: Numbers, any shape, such as true bins.
+            y: Numbers, same shape.
+        """
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        self._sums += [
+            x.size,
+            x.sum(),
+            y.sum(),
+            *((one * other).sum() for one, other in ((x, x), (y, y), (x, y))),
+        ]
+
+    def merge(self, other: "RunningCorrelation") -> None:
+        """Adds the pairs of another instance."""
+        self._sums += other._sums
+
+    def pearson(self) -> float | None:
+        """Returns r; None without pairs, or if x or y is constant."""
+        r = float(_correlation(*self._sums))
+        return r if np.isfinite(r) else None
+
+
+class MeanScores(RunningCorrelation):
+    """Correlation of true bins with the means of distributions, in bins.
 
     A median is the best guess of an intensity by its absolute error, a mean by
     its squared error, so means are what to compare with networks that were
     trained for it.
     """
 
-    def __init__(self):
-        """Starts empty."""
-        # Of 1, t, m, t t, m m and t m.
-        self._sums = np.zeros(6)
-
-    def add(self, true_bins: np.ndarray, means: np.ndarray) -> None:
-        """Adds pixels.
-
-        Args:
-            true_bins: Integers, any shape.
-            means: In bins, same shape.
-        """
-        t = true_bins.astype(np.float64)
-        m = means.astype(np.float64)
-        products = (t, m, t * t, m * m, t * m)
-        self._sums += [t.size, *(values.sum() for values in products)]
-
-    def merge(self, other: "MeanScores") -> None:
-        """Adds the pixels of another instance."""
-        self._sums += other._sums
-
     def metrics(self) -> dict[str, float | None]:
         """Returns the metric by its name; None where it is undefined."""
-        r = float(_correlation(*self._sums))
-        return {"mean_pearson": r if np.isfinite(r) else None}
+        return {"mean_pearson": self.pearson()}
 
 
 def _correlation(

@@ -1,7 +1,7 @@
 """Scores a network against the truth, on the device, patch by patch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -159,10 +159,25 @@ class LabelScores:
         }
 
 
+# From a label, its logits, [batch, row, column, bin], and its truth, uint16,
+# [batch, row, column], to quantities, float32, [batch, row, column, quantity].
+PixelFunction = Callable[
+    [str, keras.KerasTensor, keras.KerasTensor], keras.KerasTensor
+]
+
+
+def score_pixels(
+    label: str, logits: keras.KerasTensor, truth: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Applies `PixelScores` to a label."""
+    return PixelScores(name=f"scores_{label}", dtype="float32")(logits, truth)
+
+
 def build_scorer(
     model: keras.Model,
     labels: tuple[str, ...],
     temperatures: Mapping[str, float] | None = None,
+    score: PixelFunction = score_pixels,
 ) -> keras.Model:
     """Builds a model that scores a network.
 
@@ -170,11 +185,12 @@ def build_scorer(
         model: From `isl.network.model.build_model`.
         labels: Labels to score.
         temperatures: See `with_raw_input`.
+        score: What is wanted of each pixel.
 
     Returns:
         A functional model. Inputs: `planes` and `presence` as
         `with_raw_input` takes them, and `truth`, a dictionary label ->
-        uint16 [batch, row, column]. Output: label -> see `PixelScores`.
+        uint16 [batch, row, column]. Output: label -> what `score` gives.
     """
     network = with_raw_input(model, labels, temperatures=temperatures)
     truth = {
@@ -186,9 +202,7 @@ def build_scorer(
         "presence": network.input["presence"],
     }
     scores = {
-        label: PixelScores(name=f"scores_{label}", dtype="float32")(
-            network.output[label], truth[label]
-        )
+        label: score(label, network.output[label], truth[label])
         for label in labels
     }
     return keras.Model({**inputs, "truth": truth}, scores)

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from isl import files
+from isl.csv_files import write_csv
 from isl.errors import InputError
 
+METRICS_CSV = "metrics.csv"
+METRICS_JSON = "metrics.json"
 POOLED = "pooled"
 COLUMNS = (
     "condition",
@@ -23,6 +26,7 @@ COLUMNS = (
     "low",
     "high",
 )
+_NUM_NEEDED = 6  # All but the ends of the interval.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,20 +79,10 @@ def write_metrics(
     """
     rows = tuple(rows)
     nested = _nested(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        value, low, high = (
-            "" if number is None else repr(float(number))
-            for number in (row.value, row.low, row.high)
-        )
-        place = (row.condition, row.well, row.label, row.metric)
-        writer.writerow((*place, value, row.count, low, high))
     output_dir = pathlib.Path(output_dir)
-    files.write_text(output_dir / "metrics.csv", text.getvalue())
+    write_csv(output_dir / METRICS_CSV, COLUMNS, map(_values, rows))
     files.write_json(
-        output_dir / "metrics.json",
+        output_dir / METRICS_JSON,
         {
             "run": dict(run),
             "metrics": nested,
@@ -97,8 +91,21 @@ def write_metrics(
     )
 
 
+def _values(row: MetricRow) -> tuple[Any, ...]:
+    """The cells of `COLUMNS`; numbers look the same, whatever their type."""
+    value, low, high = (
+        None if number is None else float(number)
+        for number in (row.value, row.low, row.high)
+    )
+    place = (row.condition, row.well, row.label, row.metric)
+    return (*place, value, row.count, low, high)
+
+
 def read_metrics_csv(path: str | os.PathLike) -> tuple[MetricRow, ...]:
     """Reads the rows of a `metrics.csv`, in order.
+
+    Args:
+        path: The file; it may lack the intervals, the last two columns.
 
     Raises:
         InputError: If the file cannot be read or is not such a table.
@@ -109,12 +116,12 @@ def read_metrics_csv(path: str | os.PathLike) -> tuple[MetricRow, ...]:
         raise InputError(f"{path}: cannot be read. {error}") from error
     reader = csv.reader(io.StringIO(text))
     header = tuple(next(reader, ()))
-    if header != COLUMNS:
+    if header not in (COLUMNS, COLUMNS[:_NUM_NEEDED]):
         raise InputError(
             f"{path}: must have the columns {','.join(COLUMNS)}. "
             f"Received: {','.join(header)!r}"
         )
-    return tuple(_parse(path, reader.line_num, line) for line in reader)
+    return tuple(_parse(path, reader.line_num, header, x) for x in reader)
 
 
 def read_details(path: str | os.PathLike) -> dict[str, Any]:
@@ -137,31 +144,6 @@ def read_details(path: str | os.PathLike) -> dict[str, Any]:
             f"Received: {type(details).__name__}"
         )
     return details
-
-
-def read_metrics_json(
-    path: str | os.PathLike,
-) -> tuple[tuple[MetricRow, ...], dict[str, Any]]:
-    """Reads the rows and the `run` dictionary of a `metrics.json`.
-
-    Raises:
-        InputError: If the file cannot be read or is not such a table.
-    """
-    content = files.read_json(path)
-    try:
-        rows = tuple(
-            MetricRow(condition, well, label, metric, **cell)
-            for condition, of_condition in content["metrics"].items()
-            for well, of_well in of_condition.items()
-            for label, of_label in of_well.items()
-            for metric, cell in of_label.items()
-        )
-        return rows, dict(content["run"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: must hold metrics by condition, well and label, and "
-            f"`run`. Received: {type(error).__name__} {error}"
-        ) from error
 
 
 def _nested(rows: tuple[MetricRow, ...]) -> dict[str, Any]:
@@ -187,10 +169,15 @@ def _nested(rows: tuple[MetricRow, ...]) -> dict[str, Any]:
 
 
 def _parse(
-    path: str | os.PathLike, line_number: int, line: list[str]
+    path: str | os.PathLike,
+    line_number: int,
+    header: tuple[str, ...],
+    line: list[str],
 ) -> MetricRow:
     try:
-        condition, well, label, metric, value, count, low, high = line
+        cells = dict(zip(header, line, strict=True))
+        condition, well, label, metric, value, count = line[:_NUM_NEEDED]
+        low, high = cells.get("low"), cells.get("high")
         return MetricRow(
             condition,
             well,
@@ -203,6 +190,6 @@ def _parse(
         )
     except ValueError as error:
         raise InputError(
-            f"{path}: line {line_number} must be {','.join(COLUMNS)}. "
+            f"{path}: line {line_number} must be {','.join(header)}. "
             f"Received: {','.join(line)!r}"
         ) from error

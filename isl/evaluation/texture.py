@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import ndimage
 
+from isl.evaluation.pixel_sums import RunningCorrelation
 from isl.images import Well
+from isl.network.intensity_bins import MAX_UINT16, NUM_BINS
 from isl.preprocessing.focus import best_plane, focus_measure
 from isl.specs import Region
 
@@ -18,20 +20,25 @@ RADIUS = 16
 """Of the window, pixels: about a nucleus at 0.3 um."""
 
 
-def local_deviation(plane: np.ndarray, radius: int = RADIUS) -> np.ndarray:
+# Of uint16 intensities: what `RunningCorrelation` counts in.
+_BIN = MAX_UINT16 / (NUM_BINS - 1)
+
+
+def local_deviation(plane: np.ndarray) -> np.ndarray:
     """Returns the standard deviation around each pixel.
+
+    The window has 2 * `RADIUS` + 1 rows and columns; the plane is mirrored at
+    its edges.
 
     Args:
         plane: Any real type, [row, column].
-        radius: The window has 2 * radius + 1 rows and columns; the plane is
-            mirrored at its edges.
 
     Returns:
         float64, [row, column], in units of the plane.
     """
     values = plane.astype(np.float64)
     values -= values.mean()  # Keeps the difference of squares exact.
-    size = 2 * radius + 1
+    size = 2 * RADIUS + 1
     mean = ndimage.uniform_filter(values, size, mode="mirror")
     square = ndimage.uniform_filter(values**2, size, mode="mirror")
     return np.sqrt(np.maximum(square - mean**2, 0))
@@ -50,16 +57,16 @@ def texture_pearson(
         Label to Pearson's r; None where no well has it, or one of both images
         is constant.
     """
-    pixels: dict[str, list[np.ndarray]] = {label: [] for label in labels}
+    found = {label: RunningCorrelation() for label in labels}
     for well, region in wells:
         rows, columns = region.resolve(well.shape)
         plane = well.planes[_plane_in_focus(well)]
         texture = local_deviation(_read_all(plane, well))[rows, columns]
-        for label in well.labels:
-            if label in pixels:
-                truth = well.read_label(label, rows, columns)
-                pixels[label].append(np.stack([texture.ravel(), truth.ravel()]))
-    return {label: _pearson(parts) for label, parts in pixels.items()}
+        texture /= _BIN
+        for label in found.keys() & well.labels.keys():
+            truth = well.read_label(label, rows, columns)
+            found[label].add(truth / _BIN, texture)
+    return {label: pairs.pearson() for label, pairs in found.items()}
 
 
 def _plane_in_focus(well: Well) -> int:
@@ -70,12 +77,3 @@ def _plane_in_focus(well: Well) -> int:
 
 def _read_all(plane, well: Well) -> np.ndarray:
     return plane.read(slice(0, well.shape[0]), slice(0, well.shape[1]))
-
-
-def _pearson(parts: Sequence[np.ndarray]) -> float | None:
-    if not parts:
-        return None
-    pixels = np.concatenate(parts, axis=1)
-    if not pixels.std(axis=1).all():
-        return None
-    return float(np.corrcoef(pixels)[0, 1])

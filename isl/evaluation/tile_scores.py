@@ -73,6 +73,23 @@ def iter_tiles(rows: slice, columns: slice) -> Iterator[tuple[slice, slice]]:
             )
 
 
+def place_within(
+    rows: slice, columns: slice, of_rows: slice, of_columns: slice
+) -> tuple[slice, slice]:
+    """Returns where a part of a well lies in an image of a region of it.
+
+    Args:
+        rows: Rows of the well.
+        columns: Columns of the well.
+        of_rows: Rows of the region.
+        of_columns: Columns of the region.
+    """
+    return tuple(
+        slice(span.start - whole.start, span.stop - whole.start)
+        for span, whole in ((rows, of_rows), (columns, of_columns))
+    )
+
+
 def pool(tiles: Sequence[TileScores]) -> PixelSums:
     """Returns the sums of all pixels of some tiles, one or more."""
     stacked = np.stack([tile.sums.to_array() for tile in tiles])

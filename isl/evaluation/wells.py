@@ -11,7 +11,6 @@ from collections.abc import (
 
 import numpy as np
 
-from isl.errors import InputError
 from isl.evaluation.cells import CellComparison, count_pairs, pearson
 from isl.evaluation.neurites import NeuriteComparison
 from isl.evaluation.scoring import LabelScores
@@ -24,7 +23,6 @@ from isl.evaluation.tile_scores import (
     pool,
 )
 from isl.images import Well
-from isl.specs import DatasetSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,30 +211,3 @@ def _neurite_rows(
     count = sum(one.labels[label].histogram.count for one in found)
     for metric, value in lines.metrics().items():
         yield MetricRow(group[0].condition, name, label, metric, value, count)
-
-
-def check_labels(
-    labels: Iterable[str],
-    specs: Iterable[DatasetSpec],
-    predicted: Iterable[str] | None,
-) -> None:
-    """Checks labels that were asked for by name.
-
-    Args:
-        labels: What was asked for.
-        specs: Data sets.
-        predicted: Labels of the model; None where it is not known yet.
-
-    Raises:
-        InputError: If one is in no data set, or not predicted.
-    """
-    known = {label for spec in specs for label in spec.labels}
-    if predicted is not None:
-        known &= set(predicted)
-    for label in labels:
-        if label not in known:
-            raise InputError(
-                f"labels must be among those of the data specs and of the "
-                f"model ({', '.join(sorted(known)) or 'none in common'}). "
-                f"Received: {label}"
-            )

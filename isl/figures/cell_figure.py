@@ -8,19 +8,17 @@ from isl.evaluation.cells import CellComparison
 from isl.figures import drawing
 
 
-def cell_figure(cells: CellComparison, title: str = "") -> Figure:
+def cell_figure(cells: CellComparison) -> Figure:
     """Draws how well cells are found, measured and called alive or dead.
 
     Args:
         cells: The cells of one label.
-        title: Written on top.
 
     Returns:
         The figure; without a label of dead cells it has no confusion matrix.
     """
     table = cells.confusion()
     figure = drawing.new_figure(11.0, 3.9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     axes = figure.subplots(1, 2 if table is None else 3)
     draw_iou_curve(axes[0], cells)
     draw_areas(axes[1], cells)

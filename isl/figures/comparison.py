@@ -7,6 +7,7 @@ spaces, commas or plus signs.
 
 import csv
 import dataclasses
+import itertools
 import math
 import os
 import pathlib
@@ -38,6 +39,10 @@ AXIS_NAMES = {
 }
 _LEGEND_ROW_HEIGHT = 0.25
 _MARKERS = "os^Dv<>"
+_BASELINE_STYLES = tuple(
+    {"color": "0.4", "linewidth": 1.2, "linestyle": style}
+    for style in ("--", ":", "-.")
+)
 TOGETHER, ALONE = "all labels together", "one label alone"
 
 
@@ -116,21 +121,26 @@ def curve_figure(results: Sequence[Result], setting: str) -> Figure:
 
     A panel for each label. Runs that differ in nothing but the setting and
     the seed form a curve: the mean over seeds, each seed as a dot, and a band
-    from the lowest to the highest.
+    from the lowest to the highest. What has no such setting, a prediction
+    without learning, is a dashed line.
 
     Args:
         results: Of one metric.
         setting: "num_z" or "train_share".
 
     Raises:
-        InputError: If a value of the setting is not a number.
+        InputError: If a value of the setting is not a number, or no run has
+            one.
     """
+    runs = [result for result in results if result.settings[setting]]
+    if not runs:
+        raise InputError(
+            f"the table must have runs with {setting}. Received: none"
+        )
     other = [name for name in SETTINGS if name != setting]
-    placed = [
-        (_number(setting, result.settings[setting]), result)
-        for result in results
-    ]
-    figure, all_axes = _draw_panels(placed, _varying(results, other))
+    placed = [(_number(setting, run.settings[setting]), run) for run in runs]
+    baselines = [run for run in results if not run.settings[setting]]
+    figure, all_axes = _draw_panels(placed, _varying(runs, other), baselines)
     for axes in all_axes:
         axes.set_xlabel(AXIS_NAMES[setting], fontsize=9)
         if setting == "num_z":  # There is no half of a plane.
@@ -173,13 +183,16 @@ def multi_task_figure(results: Sequence[Result]) -> Figure:
 
 
 def _draw_panels(
-    placed: Sequence[tuple[float, Result]], varying: Sequence[str]
+    placed: Sequence[tuple[float, Result]],
+    varying: Sequence[str],
+    baselines: Sequence[Result] = (),
 ) -> tuple[Figure, list[matplotlib.axes.Axes]]:
     """Draws a panel for each label, and a curve for each kind of run.
 
     Args:
         placed: Where on the horizontal axis each result stands.
         varying: Settings that tell kinds of runs apart.
+        baselines: Results that stand nowhere on it: lines across the panel.
     """
     series = defaultdict(lambda: defaultdict(list))
     for place, result in placed:
@@ -187,7 +200,18 @@ def _draw_panels(
         series[key][place].append(result.value)
     labels = list(dict.fromkeys(label for label, _ in series))
     names = sorted({name for _, name in series})
-    num_rows = -(-len(names) // len(labels)) if varying else 0
+    lines = dict.fromkeys(result.settings["model"] for result in baselines)
+    styles = dict(zip(lines, itertools.cycle(_BASELINE_STYLES), strict=False))
+    handles = [
+        Line2D([], [], label=name, **_style(index))
+        for index, name in enumerate(names)
+        if varying
+    ]
+    handles += [
+        Line2D([], [], label=f"{name} (without learning)", **style)
+        for name, style in styles.items()
+    ]
+    num_rows = -(-len(handles) // len(labels))
     figure = drawing.new_figure(
         max(4.0, 3.4 * len(labels)), 3.4 + _LEGEND_ROW_HEIGHT * num_rows
     )
@@ -197,6 +221,10 @@ def _draw_panels(
         for index, name in enumerate(names):
             if (label, name) in series:
                 _draw_curve(axes, series[label, name], _style(index))
+        for result in baselines:
+            if result.label == label:
+                style = styles[result.settings["model"]]
+                axes.axhline(result.value, **style)
     metric = placed[0][1].metric
     all_axes[0].set_ylabel(report_metrics.heading(metric), fontsize=9)
     figure.suptitle(
@@ -206,13 +234,10 @@ def _draw_panels(
         x=0.01,
         ha="left",
     )
-    if varying:
+    if handles:
         # One legend, where it hides nothing.
         figure.legend(
-            handles=[
-                Line2D([], [], label=name, **_style(index))
-                for index, name in enumerate(names)
-            ],
+            handles=handles,
             loc="outside lower left",
             ncols=len(labels),
             fontsize=8,

@@ -101,15 +101,12 @@ def webp(image: np.ndarray, quality: int = 80) -> bytes:
     return stream.getvalue()
 
 
-def save_figure(
-    figure: Figure, path: str | os.PathLike, dots_per_inch: int = FILE_DPI
-) -> None:
-    """Writes a figure, all of it or nothing.
+def save_figure(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a figure, all of it or nothing; pixels at `FILE_DPI`.
 
     Args:
         figure: The figure.
         path: Ends in .png, .pdf or .svg.
-        dots_per_inch: Resolution of pixels in the file.
 
     Raises:
         InputError: If the suffix is another.
@@ -124,7 +121,7 @@ def save_figure(
         files.atomic_path(path) as temporary,
         matplotlib.rc_context(_VECTOR_TEXT),
     ):
-        figure.savefig(temporary, format=suffix[1:], dpi=dots_per_inch)
+        figure.savefig(temporary, format=suffix[1:], dpi=FILE_DPI)
 
 
 def save_figures(

@@ -4,8 +4,16 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from isl.errors import InputError
+from isl.evaluation.cell_table import CELLS_FILE
 from isl.evaluation.details import metric_details
 from isl.evaluation.output import write_tables
+from isl.evaluation.tables import (
+    METRICS_CSV,
+    POOLED,
+    MetricRow,
+    read_metrics_csv,
+)
 from isl.evaluation.wells import WellScores, metric_rows
 from isl.figures.drawing import save_figure, well_names
 from isl.figures.report import write_report
@@ -17,40 +25,42 @@ from isl.figures.report_warnings import find_warnings
 from isl.figures.well_figure import well_figure
 from isl.images import Well
 
+_REPORT = "report.html"
+
 
 def write_evaluation(
     output_dir: str | os.PathLike,
     scored: Sequence[tuple[Well, WellScores]],
     title: str,
     run: Mapping[str, str],
-    notes: Sequence[str] = (),
-) -> list[pathlib.Path]:
+) -> list[MetricRow]:
     """Writes tables (`write_tables`), pictures and `report.html`.
+
+    What an older evaluation left there goes first, so that a failure leaves
+    no report beside the numbers of another run.
 
     Args:
         output_dir: Folder to write into.
         scored: Wells and their scores.
         title: Heading of the report.
         run: How the numbers were made, shown in the report.
-        notes: Sentences a reader must know, beside those that
-            `find_warnings` finds.
 
     Returns:
-        The paths of the pictures.
+        The table, from `metric_rows`.
     """
     output_dir = pathlib.Path(output_dir)
     all_scores = [scores for _, scores in scored]
     rows = metric_rows(all_scores)
+    details = metric_details(all_scores)
+    _remove_older(output_dir)
     # Before the pictures, which need room and can do without.
-    write_tables(output_dir, all_scores, rows, run)
-    names = well_names([(one.condition, one.well) for one in all_scores])
-    paths = []
-    named = list(zip(scored, names, strict=True))
-    for (well, scores), name in named[:MAX_PICTURED_WELLS]:
+    write_tables(output_dir, all_scores, rows, run, details)
+    names = _picture_names([(one.condition, one.well) for one in all_scores])
+    for (well, scores), name in zip(scored, names, strict=False):
         for label in scores.labels:
-            paths.append(output_dir / f"{name}_{label}.png")
-            save_figure(well_figure(well, scores, label), paths[-1])
-    warnings = [*notes, *find_warnings(all_scores, rows)]
+            figure = well_figure(well, scores, label)
+            save_figure(figure, output_dir / f"{name}_{label}.png")
+    warnings = find_warnings(all_scores, rows)
     if len(scored) > MAX_PICTURED_WELLS:
         warnings.append(
             f"Pictures show the first {MAX_PICTURED_WELLS} of "
@@ -61,9 +71,8 @@ def write_evaluation(
         for label in scores.labels:
             key = (scores.condition, label)
             parts.setdefault(key, []).append((well, scores))
-    details = metric_details(all_scores)
     write_report(
-        output_dir / "report.html",
+        output_dir / _REPORT,
         title=title,
         rows=rows,
         labels=[
@@ -73,4 +82,30 @@ def write_evaluation(
         run=run,
         warnings=warnings,
     )
-    return paths
+    return rows
+
+
+def _picture_names(wells: Sequence[tuple[str, str]]) -> list[str]:
+    """Names the wells that have pictures, by condition and name of each."""
+    return well_names(wells)[:MAX_PICTURED_WELLS]
+
+
+def _remove_older(output_dir: pathlib.Path) -> None:
+    """Removes what an older evaluation wrote, but for its tables.
+
+    These tell which pictures are its own; the new ones replace them.
+    """
+    (output_dir / _REPORT).unlink(missing_ok=True)
+    try:
+        rows = read_metrics_csv(output_dir / METRICS_CSV)
+    except InputError:
+        return  # There was none.
+    (output_dir / CELLS_FILE).unlink(missing_ok=True)
+    labels: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if row.well != POOLED:
+            labels.setdefault((row.condition, row.well), {})[row.label] = None
+    wells = list(labels)
+    for well, name in zip(wells, _picture_names(wells), strict=False):
+        for label in labels[well]:
+            (output_dir / f"{name}_{label}.png").unlink(missing_ok=True)

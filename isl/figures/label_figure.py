@@ -33,7 +33,6 @@ def label_figure(
     histogram: pixels.JointHistogram,
     title: str = "",
     pixel_size_um: float | None = None,
-    crop: tuple[slice, slice] | None = None,
     errors: CellErrors | None = None,
 ) -> Figure:
     """Draws what a reader needs to judge one label of one well.
@@ -52,7 +51,6 @@ def label_figure(
         histogram: All evaluated pixels, not only those shown.
         title: Written on top, such as the condition and the well.
         pixel_size_um: Width of a pixel; without it there is no scale bar.
-        crop: Rows and columns to show instead of the centre.
         errors: Of the cells of all evaluated pixels; None for a label without
             nuclei.
 
@@ -68,7 +66,7 @@ def label_figure(
             "input_plane, truth and prediction must have the same shape. "
             f"Received: {shapes}"
         )
-    crop = central_crop(shapes[0], MAXIMUM_SIZE) if crop is None else crop
+    crop = central_crop(shapes[0], MAXIMUM_SIZE)
     shown_input = np.asarray(input_plane)[crop]
     limits = drawing.grey_limits(np.asarray(truth)[crop])
     # One grey scale for truth and prediction, and so for their difference.

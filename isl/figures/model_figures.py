@@ -1,35 +1,33 @@
 """Figures that need a model: it predicts wells, and they are drawn."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import keras
 from matplotlib.figure import Figure
 
-from isl.evaluation.model_scoring import build_model_scorer, score_model
-from isl.evaluation.objects import add_objects
+from isl.evaluation.judging import build_scorers, judge_model
+from isl.evaluation.parts import Part
+from isl.evaluation.wells import WellScores
 from isl.figures import drawing
 from isl.figures.region_images import (
     RegionImages,
+    build_region_scorer,
     central_region,
     predict_region,
 )
 from isl.figures.stack_figure import stack_figure
 from isl.figures.uncertainty_figure import uncertainty_figure
 from isl.figures.well_figure import well_figure
-from isl.images import Well, open_wells
-from isl.network.model_folder import ModelDescription, load_model
-from isl.specs import DatasetSpec, Region
+from isl.images import Well
+from isl.network.model_folder import load_model
 
 Named = Iterator[tuple[str, Figure]]
-# A data set, one of its wells, and the part of it to draw.
-Place = tuple[DatasetSpec, Well, Region]
 
 
 def model_figures(
     kind: str,
     model_folder: str | os.PathLike,
-    places: Sequence[Place],
+    parts: Sequence[Part],
     size: int,
     labels: Sequence[str] | None = None,
 ) -> dict[str, Figure]:
@@ -38,8 +36,8 @@ def model_figures(
     Args:
         kind: One of `KINDS`.
         model_folder: The model.
-        places: What to predict, from `find_places`.
-        size: Most rows and columns of the centre of a place that images
+        parts: What to predict, from `isl.evaluation.parts.open_parts`.
+        size: Most rows and columns of the centre of a part that images
             show, pixels; "result" is of all pixels.
         labels: Labels to draw; None for those of the data set.
 
@@ -50,45 +48,18 @@ def model_figures(
         InputError: If the model is not one, has none of the labels, or a file
             cannot be decoded.
     """
-    model, description = load_model(model_folder)
-    names = drawing.well_names([(p[0].condition, p[1].name) for p in places])
+    loaded = load_model(model_folder)
+    names = drawing.well_names([(p.spec.condition, p.well.name) for p in parts])
     if kind == RESULT:
-        return dict(_results(model, description, places, names, labels))
+        scored = judge_model(*loaded, parts, labels)
+        return dict(_results(scored, names))
+    scorers = build_scorers(build_region_scorer, *loaded, parts, labels)
     figures = {}
-    for (spec, well, region), name in zip(places, names, strict=True):
-        images = predict_region(
-            model,
-            description,
-            well,
-            central_region(region, well.shape, size),
-            labels or spec.labels,
-        )
+    for part, scorer, name in zip(parts, scorers, names, strict=True):
+        region = central_region(part.region, part.well.shape, size)
+        images = predict_region(scorer, part.well, region)
         figures |= dict(_OF_REGION[kind](images, name))
     return figures
-
-
-def find_places(
-    specs: Sequence[DatasetSpec],
-    image_root: str | os.PathLike,
-    split: str,
-    region: Region | None = None,
-) -> list[Place]:
-    """Returns the wells of a split.
-
-    Args:
-        specs: The data sets.
-        image_root: Folder that their paths are relative to.
-        split: Name of the split.
-        region: Replaces the part of each well that belongs to the split.
-
-    Raises:
-        InputError: If there is no such split, or a well cannot be opened.
-    """
-    return [
-        (spec, well, region or well_spec.splits[split])
-        for spec in specs
-        for well_spec, well in open_wells(spec, image_root, split)
-    ]
 
 
 def _stacks(images: RegionImages, name: str) -> Named:
@@ -137,16 +108,9 @@ def _title(images: RegionImages) -> str:
 
 
 def _results(
-    model: keras.Model,
-    description: ModelDescription,
-    places: Sequence[Place],
-    names: Sequence[str],
-    labels: Sequence[str] | None,
+    scored: Iterable[tuple[Well, WellScores]], names: Sequence[str]
 ) -> Named:
-    for (spec, well, region), name in zip(places, names, strict=True):
-        scorer = build_model_scorer(model, description, labels or spec.labels)
-        scores = score_model(scorer, spec.condition, well, region)
-        scores = add_objects(scores, well, spec)
+    for (well, scores), name in zip(scored, names, strict=True):
         for label in scores.labels:
             figure = well_figure(well, scores, label)
             yield f"result_{name}_{label}", figure

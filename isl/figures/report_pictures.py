@@ -112,12 +112,14 @@ def _uncertainty(
 def _deviation_picture(scored: Scored, label: str) -> Picture:
     sums = SpreadSums()
     for well, scores in scored:
+        # Otherwise the labels of all wells would stay in memory.
+        copied = well.copied()
         for start in range(scores.rows.start, scores.rows.stop, _BAND_ROWS):
             rows = slice(start, min(start + _BAND_ROWS, scores.rows.stop))
             place = (rows, scores.columns)
             sums.add(
                 within(scores, scores.deviations[label], *place),
-                true_bins(well.read_label(label, *place)),
+                true_bins(copied.read_label(label, *place)),
                 within(scores, scores.predictions[label], *place),
             )
     well, scores = scored[0]

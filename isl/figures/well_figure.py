@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from isl.evaluation.tile_scores import place_within
 from isl.evaluation.wells import WellScores
 from isl.figures.label_figure import label_figure
 from isl.figures.region_images import central_region
@@ -52,8 +53,4 @@ def within(
     scores: WellScores, image: np.ndarray, rows: slice, columns: slice
 ) -> np.ndarray:
     """Returns rows and columns of the well, of an image of what was scored."""
-    top, left = scores.rows.start, scores.columns.start
-    return image[
-        rows.start - top : rows.stop - top,
-        columns.start - left : columns.stop - left,
-    ]
+    return image[place_within(rows, columns, scores.rows, scores.columns)]
