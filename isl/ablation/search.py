@@ -8,9 +8,7 @@ it can be resumed and shared by processes.
 """
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
 import os
 import pathlib
@@ -22,9 +20,9 @@ import numpy as np
 
 from isl.ablation.claims import claim
 from isl.ablation.table import TABLE_FILE
+from isl.csv_files import write_csv
 from isl.errors import DivergenceError
 from isl.extras import import_extra
-from isl.files import write_text
 from isl.network.networks import NETWORKS
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import check_run
@@ -235,13 +233,12 @@ def _write_table(search: Search, study: "optuna.Study") -> None:
     """Writes the trials so far, one in a row: what was set and what came."""
     trials = study.trials
     settings = list(dict.fromkeys(k for t in trials for k in t.params))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("trial", "state", "value", *settings))
-    for trial in trials:
-        values = (trial.params.get(name) for name in settings)
-        writer.writerow((trial.number, trial.state.name, trial.value, *values))
-    write_text(search.output_dir / TABLE_FILE, text.getvalue())
+    rows = [
+        (t.number, t.state.name, t.value, *map(t.params.get, settings))
+        for t in trials
+    ]
+    columns = ("trial", "state", "value", *settings)
+    write_csv(search.output_dir / TABLE_FILE, columns, rows)
 
 
 def _num_taken(study: "optuna.Study") -> int:

@@ -1,15 +1,14 @@
 """An inspection as files: tables and a contact sheet."""
 
-import csv
 import dataclasses
-import io
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from isl import files
+from isl.csv_files import write_csv
 from isl.errors import InputError
+from isl.files import atomic_path
 from isl.inspection.contact_sheet import draw_contact_sheet
 from isl.inspection.inspection import Inspection
 from isl.inspection.text import shorten
@@ -91,10 +90,14 @@ def write_inspection(
         }
         for problem in inspection.problems
     ]
-    _write_csv(folder / "images.csv", IMAGE_COLUMNS, images)
-    _write_csv(folder / "problems.csv", PROBLEM_COLUMNS, problems)
+    for name, columns, rows in (
+        ("images.csv", IMAGE_COLUMNS, images),
+        ("problems.csv", PROBLEM_COLUMNS, problems),
+    ):
+        cells = ([row.get(column) for column in columns] for row in rows)
+        write_csv(folder / name, columns, cells)
     sheet = draw_contact_sheet(inspection, os.path.basename(root))
-    with files.atomic_path(folder / "contact_sheet.png") as temporary:
+    with atomic_path(folder / "contact_sheet.png") as temporary:
         sheet.save(temporary)
 
 
@@ -121,15 +124,3 @@ def _image_row(
     return row | {
         name: getattr(values, name) for name in IMAGE_COLUMNS if name in fields
     }
-
-
-def _write_csv(
-    path: pathlib.Path,
-    columns: Sequence[str],
-    rows: Iterable[Mapping[str, Any]],
-) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())

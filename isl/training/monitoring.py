@@ -17,9 +17,9 @@ from PIL import Image
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from isl.csv_files import write_csv
 from isl.evaluation.distributions import DistributionScores
 from isl.evaluation.scoring import LabelScores
-from isl.files import write_text
 from isl.training.validation import Validation
 
 LOG_FILE = "log.csv"
@@ -63,13 +63,8 @@ class Log:
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds a row and writes the table; None becomes an empty cell."""
         self._rows.append(dict(row))
-        text = io.StringIO()
-        writer = csv.DictWriter(
-            text, self._columns, extrasaction="ignore", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_text(self._path, text.getvalue())
+        rows = ([row.get(name) for name in self._columns] for row in self._rows)
+        write_csv(self._path, self._columns, rows)
 
 
 class Monitor:
