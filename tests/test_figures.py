@@ -183,12 +183,14 @@ def test_save_figure(tmp_path, name, start):
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
-def test_text_of_vector_files_stays_text(tmp_path):
+def test_text_of_vector_files_stays_text(tmp_path, caplog):
+    caplog.set_level("INFO")
     figure = drawing.new_figure(2.0, 1.0)
     figure.text(0.1, 0.5, "searchable")
     paths = drawing.save_figures(tmp_path, {"a": figure})
     assert [path.name for path in paths] == ["a.png", "a.pdf"]
     assert b"/FontFile2" in paths[1].read_bytes()  # TrueType, embedded.
+    assert not caplog.records
     drawing.save_figure(figure, tmp_path / "a.svg")
     assert b"searchable</text>" in (tmp_path / "a.svg").read_bytes()
 

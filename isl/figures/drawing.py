@@ -5,6 +5,7 @@ needs no display.
 """
 
 import io
+import logging
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,8 @@ def save_figure(figure: Figure, path: str | os.PathLike) -> None:
             f"{path}: must end in one of {', '.join(FORMATS)}. "
             f"Received: {suffix!r}"
         )
+    # Some sixty lines on each font that a PDF embeds.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     with (
         files.atomic_path(path) as temporary,
         matplotlib.rc_context(_VECTOR_TEXT),
