@@ -63,12 +63,14 @@ def read_json(path: str | os.PathLike) -> Any:
         InputError: If the file is missing, is not UTF-8 or is not JSON.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        # Windows programs begin a file with a mark of its encoding.
+        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+        return json.loads(text)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror})."
         ) from error
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise InputError(f"{path}: must be valid JSON. {error}.") from error
 
 

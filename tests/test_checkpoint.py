@@ -4,6 +4,7 @@ import json
 import pytest
 
 from isl.errors import InputError
+from isl.specs import DatasetSpec
 from isl.training.checkpoint import (
     CONFIG_FILE,
     check_settings,
@@ -52,6 +53,30 @@ def test_other_settings_are_refused(workdir, name, value):
 )
 def test_what_a_run_lasts_and_shows_may_change(workdir, changes):
     check_settings(workdir, dataclasses.replace(CONFIG, **changes), [])
+
+
+def test_another_source_is_other_data(tmp_path):
+    def spec(path):
+        source = {
+            "path": path,
+            "pattern": r"(?P<well>\w+)/(?P<channel>\w+)",
+            "channels": {"BF": "BRIGHTFIELD", "A": "A"},
+        }
+        return DatasetSpec.from_dict(
+            {
+                "name": "raw",
+                "condition": "T",
+                "modality": "BRIGHTFIELD",
+                "labels": ["A"],
+                "source": source,
+            }
+        )
+
+    run = describe_run(CONFIG, [spec("one")], "images", 1, None)
+    keep_first_run(tmp_path, run)
+    check_settings(tmp_path, CONFIG, [spec("one")])
+    with pytest.raises(InputError, match="a run on other wells"):
+        check_settings(tmp_path, CONFIG, [spec("two")])
 
 
 @pytest.mark.parametrize(

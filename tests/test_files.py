@@ -110,6 +110,17 @@ def test_json_is_readable_and_comes_back(tmp_path):
     assert read_json(tmp_path / "a.json") == value
 
 
+def test_json_of_windows_programs(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_json_that_is_too_deep(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match="a.json: must be valid JSON"):
+        read_json(tmp_path / "a.json")
+
+
 def test_json_that_cannot_be_written_leaves_the_old(tmp_path):
     write_json(tmp_path / "a.json", 1)
     with pytest.raises(TypeError):

@@ -20,6 +20,7 @@ from tensorboard.plugins.hparams import (
     list_session_groups,
 )
 
+from isl.errors import InputError
 from isl.evaluation.distributions import DistributionScores
 from isl.simulation.dataset import write_dataset
 from isl.training.monitoring import RUN_COLUMNS, Log, Monitor, RunRecord
@@ -43,6 +44,13 @@ def test_log_forgets_what_is_done_again(tmp_path):
     log.forget_after(4)
     log.append({"step": 6, "loss": 1})
     assert path.read_text() == "step,loss\n2,0\n4,0\n6,1\n"
+
+
+@pytest.mark.parametrize("content", [b"step;loss\n2;0.5\n", b"\xff\xfe"])
+def test_a_log_of_another_program_is_told(tmp_path, content):
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(InputError, match="log.csv: must be the log of this"):
+        Log(tmp_path / "log.csv", ["step", "loss"])
 
 
 def read_events(folder):

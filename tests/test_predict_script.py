@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tifffile
 
 from isl.errors import InputError
 from isl.images import (
@@ -173,6 +174,17 @@ def test_output_replaces_neither_input_nor_folders(predict, tmp_path, inside):
     with pytest.raises(InputError, match="no OME-Zarr image"):
         predict(output=plate)
     assert precious.exists()
+
+
+def test_output_does_not_replace_other_images(predict, tmp_path):
+    raw = tmp_path / "raw.tif"
+    tifffile.imwrite(raw, np.zeros((3, 8, 8), np.uint16))
+    (tmp_path / "notes.tif").write_text("no image")
+    content = raw.read_bytes()
+    for path in (raw, tmp_path / "notes.tif"):
+        with pytest.raises(InputError, match="or a prediction to replace"):
+            predict(output=path)
+    assert raw.read_bytes() == content
 
 
 def test_output_may_be_a_zarr(run, expected, folder, tmp_path):

@@ -95,6 +95,9 @@ def test_read_log(tmp_path):
     assert read_log(tmp_path) == [{"step": "1", "loss": "0.5"}]
     with pytest.raises(InputError, match="log.csv: must be the log of a run"):
         read_log(tmp_path / "nowhere")
+    (tmp_path / "log.csv").write_text("step,loss\n")
+    with pytest.raises(InputError, match="Received: none finished yet"):
+        read_log(tmp_path)
     (tmp_path / "log.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="a column step. Received: a, b"):
         read_log(tmp_path)

@@ -41,7 +41,11 @@ def read_log(workdir: str | os.PathLike) -> list[dict[str, str]]:
             f"{path}: must be the log of a run. Received: "
             f"{type(error).__name__}"
         ) from error
-    if rows and "step" not in rows[0]:
+    if not rows:
+        raise InputError(
+            f"{path}: must have an epoch to draw. Received: none finished yet"
+        )
+    if "step" not in rows[0]:
         raise InputError(
             f"{path}: must have a column step. Received: {', '.join(rows[0])}"
         )

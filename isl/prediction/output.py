@@ -18,6 +18,7 @@ from isl.images import (
     check_tiff_suffix,
     is_plate,
     is_zarr,
+    open_channels,
     streamed_ome_tiff,
     streamed_ome_zarr,
 )
@@ -81,6 +82,20 @@ def check_output(path: str | os.PathLike, source: str | os.PathLike) -> None:
             f"{path}: output must be a new image, or one to replace. "
             f"Received: a folder that is no OME-Zarr image"
         )
+    if path.exists() and not _is_prediction(path):
+        raise InputError(
+            f"{path}: output must be a new file, or a prediction to replace. "
+            f"Received: another image or file"
+        )
+
+
+def _is_prediction(path: pathlib.Path) -> bool:
+    try:
+        annotations = open_channels(path).annotations
+    except (AttributeError, InputError):  # A PNG, or no image at all.
+        return False
+    is_ours = str(annotations.get("program", "")).startswith("isl ")
+    return is_ours and "statistics" in annotations
 
 
 def file_sink(path: str | os.PathLike) -> OpenSink:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from isl.errors import InputError
+from isl.images.plane import format_shape
 from isl.preprocessing.focus import planes_around
 from isl.preprocessing.projection import maximum_projection
 from isl.preprocessing.registration import Shift, common_parts, find_shift
@@ -37,6 +38,7 @@ class RawImages:
         planes: Those of the transmitted light that are used, in order.
         shifts: Label to its shift against the transmitted light; empty if
             labels are not registered.
+        size: Rows and columns of every mosaic.
         parts: Channel to the rows and columns of its mosaic that all
             channels have in common.
         shape: Rows and columns of all images.
@@ -45,6 +47,7 @@ class RawImages:
     mosaics: Mosaics
     planes: tuple[int, ...]
     shifts: Mapping[str, Shift]
+    size: tuple[int, int]
     parts: Mapping[str, Slices]
     shape: tuple[int, int]
 
@@ -61,14 +64,17 @@ class RawImages:
 
         Returns:
             float32, [row, column], in units of the camera.
+
+        Raises:
+            InputError: If it cannot be read or has another size than others.
         """
         modality = self.mosaics.tiles.modality
-        image = self.mosaics.read(modality, self.planes[index])
+        image = _read(self.mosaics, modality, self.planes[index], self.size)
         return image[self.parts[modality]]
 
     def read_label(self, label: str) -> np.ndarray:
         """Returns a label, projected along z; as `read_plane`."""
-        return _project(self.mosaics, label)[self.parts[label]]
+        return _project(self.mosaics, label, self.size)[self.parts[label]]
 
     def iter_channels(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yields (modality, plane) in z order, then (label, image)."""
@@ -92,9 +98,23 @@ class RawImages:
         }
 
 
-def _project(mosaics: Mosaics, label: str) -> np.ndarray:
+def _read(
+    mosaics: Mosaics, channel: str, z: int, size: tuple[int, int]
+) -> np.ndarray:
+    image = mosaics.read(channel, z)
+    if image.shape != size:
+        raise InputError(
+            f"well {mosaics.tiles.well.name}: all images must have one size, "
+            f"{format_shape(size)} as those of {mosaics.tiles.modality}. "
+            f"Received: {format_shape(image.shape)} of {channel}, plane {z}"
+        )
+    return image
+
+
+def _project(mosaics: Mosaics, label: str, size: tuple[int, int]) -> np.ndarray:
     return maximum_projection(
-        mosaics.read(label, z) for z in range(mosaics.tiles.num_planes(label))
+        _read(mosaics, label, z, size)
+        for z in range(mosaics.tiles.num_planes(label))
     )
 
 
@@ -118,12 +138,14 @@ def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
     if register is not None:
         shifts = {
             label: find_shift(
-                reference, _project(mosaics, label), register.max_shift
+                reference,
+                _project(mosaics, label, reference.shape),
+                register.max_shift,
             )
             for label in labels
         }
     parts, shape = _common(reference.shape, shifts, modality, labels)
-    return RawImages(mosaics, planes, shifts, parts, shape)
+    return RawImages(mosaics, planes, shifts, reference.shape, parts, shape)
 
 
 def _check_projected(tiles: WellTiles, steps: Sequence[Step]) -> None:

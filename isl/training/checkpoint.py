@@ -130,7 +130,7 @@ def check_data(
 
 def _pixels(spec: DatasetSpec) -> tuple:
     """What decides which pixels a run sees."""
-    return spec.wells, spec.well_folders, spec.labels
+    return spec.wells, spec.well_folders, spec.source, spec.labels
 
 
 def describe_run(

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from isl.csv_files import write_csv
+from isl.errors import InputError
 from isl.evaluation.distributions import DistributionScores
 from isl.evaluation.scoring import LabelScores
 from isl.training.validation import Validation
@@ -53,8 +55,15 @@ class Log:
         self._columns = list(columns)
         self._rows: list[dict[str, Any]] = []
         if self._path.is_file():
-            with self._path.open(newline="", encoding="utf-8") as file:
-                self._rows = list(csv.DictReader(file))
+            try:
+                with self._path.open(newline="", encoding="utf-8") as file:
+                    self._rows = list(csv.DictReader(file))
+                self.forget_after(sys.maxsize)
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{path}: must be the log of this run, a CSV with the "
+                    f"column step. Received: {type(error).__name__}: {error}"
+                ) from error
 
     def forget_after(self, step: int) -> None:
         """Drops rows of steps that a resumed run does again."""
