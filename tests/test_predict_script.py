@@ -178,7 +178,7 @@ def test_output_replaces_neither_input_nor_folders(predict, tmp_path, inside):
 
 def test_output_does_not_replace_other_images(predict, tmp_path):
     raw = tmp_path / "raw.tif"
-    tifffile.imwrite(raw, np.zeros((3, 8, 8), np.uint16))
+    tifffile.imwrite(raw, np.zeros((5, 8, 8), np.uint16))
     (tmp_path / "notes.tif").write_text("no image")
     content = raw.read_bytes()
     for path in (raw, tmp_path / "notes.tif"):

@@ -36,6 +36,6 @@ def test_another_size_is_refused(place, size):
     names = [(LIGHT, z) for z in range(3)] + [(LABEL, z) for z in range(2)]
     shapes = {**dict.fromkeys(names, (6, 8)), place: size}
     raw = lay_out(mosaics(shapes), [ProjectStep()])
-    message = f"well A1: all images must have one size, 6 x 8.*{place[0]}"
+    message = f"well A1: all images must have one size, 6 rows x 8.*{place[0]}"
     with pytest.raises(InputError, match=message):
         list(raw.iter_channels())
