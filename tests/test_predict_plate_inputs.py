@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from isl.errors import InputError
 from isl.images import (
@@ -107,6 +108,21 @@ def test_wells_of_one_folder_of_planes(tmp_path):
         wells["A1"].open().read_planes(*EVERYTHING),
         wells["A2"].open().read_planes(*EVERYTHING),
     )
+
+
+def test_a_damaged_well_does_not_hide_others_of_its_folder(tmp_path):
+    plate = tmp_path / "plate"
+    plate.mkdir()
+    pixels = Image.fromarray(np.zeros((8, 8), np.uint16))
+    for well, planes in (("B1", (0, 1, 2)), ("B2", (0, 2))):
+        for z in planes:
+            name = f"well-{well},z_depth-{z},channel-DIC,is_mask-false.png"
+            pixels.save(plate / name)
+    one, two = list_well_inputs(plate, tmp_path / "out")
+    assert (one.name, two.name) == ("B1", "B2")
+    assert one.open().num_z == 3
+    with pytest.raises(InputError, match="well B2 must have planes 0 to 2"):
+        two.open()
 
 
 def test_a_single_image_is_a_well(tmp_path):

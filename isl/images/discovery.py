@@ -15,8 +15,8 @@ from isl.images.ome_zarr import open_ome_zarr
 from isl.images.ome_zarr_metadata import is_zarr_folder, name_image
 from isl.images.plane import MaximumPlane, Plane
 from isl.images.published_png import (
-    PublishedWell,
-    list_published_wells,
+    gather_well,
+    group_published_files,
     open_png,
 )
 from isl.specs import MODALITIES
@@ -181,8 +181,9 @@ def _find_in_folder(folder: pathlib.Path, well: str | None) -> Found:
             name=folder.resolve().name,
             planes=tuple(open_plane(folder / name) for name in planes),
         )
-    wells = list_published_wells(folder)
-    published = _pick_well(folder, wells, well)
+    groups = group_published_files(folder)
+    name = _pick_well(folder, list(groups), well)
+    published = gather_well(folder, name, groups[name])
     return Found(
         name=published.name or folder.resolve().name,
         modality=published.modality,
@@ -195,21 +196,21 @@ def _find_in_folder(folder: pathlib.Path, well: str | None) -> Found:
 
 
 def _pick_well(
-    folder: pathlib.Path, wells: Mapping[str, PublishedWell], well: str | None
-) -> PublishedWell:
+    folder: pathlib.Path, wells: Sequence[str], well: str | None
+) -> str:
     if well is None and len(wells) > 1:
         raise InputError(
             f"{folder}: folder must hold one well, unless a spec names the "
             f"well. Received: {', '.join(wells)}."
         )
-    if well is None or list(wells) == [""]:
-        return next(iter(wells.values()))
+    if well is None or wells == [""]:
+        return wells[0]
     if well not in wells:
         raise InputError(
             f"{folder}: well must be one of {', '.join(wells)}, as the file "
             f"names spell it. Received: {well!r}."
         )
-    return wells[well]
+    return well
 
 
 def _find_in_channels(

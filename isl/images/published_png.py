@@ -11,9 +11,8 @@ import collections
 import dataclasses
 import functools
 import os
-import pathlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import PngImagePlugin
@@ -232,6 +231,23 @@ def list_published_wells(
             published naming; or a well has two modalities, a plane or label
             twice, or a gap in z.
     """
+    groups = group_published_files(folder)
+    return {well: gather_well(folder, well, groups[well]) for well in groups}
+
+
+def group_published_files(
+    folder: str | os.PathLike,
+) -> dict[str, list[tuple[PublishedName, str]]]:
+    """Groups the files of a folder by well; wells may be incomplete.
+
+    Returns:
+        Well name to what the names of its files say and these names, sorted
+        by well.
+
+    Raises:
+        InputError: If the folder cannot be listed or holds no image in the
+            published naming.
+    """
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -250,15 +266,25 @@ def list_published_wells(
             "differ in one number after z (cells_z00.tif, cells_z01.tif). "
             f"Received: {len(names)} files."
         )
-    return {
-        well: _gather_well(pathlib.Path(folder), well, files[well])
-        for well in sorted(files)
-    }
+    return {well: files[well] for well in sorted(files)}
 
 
-def _gather_well(
-    folder: pathlib.Path, well: str, files: list[tuple[PublishedName, str]]
+def gather_well(
+    folder: str | os.PathLike,
+    well: str,
+    files: Sequence[tuple[PublishedName, str]],
 ) -> PublishedWell:
+    """Puts the files of a well in order.
+
+    Args:
+        folder: Their folder, for messages.
+        well: Name of the well.
+        files: From `group_published_files`.
+
+    Raises:
+        InputError: If the well has two modalities, a plane or label twice, or
+            a gap in z.
+    """
     found = {}
     for parsed, name in files:
         key = (parsed.channel, parsed.z)

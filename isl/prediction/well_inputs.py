@@ -13,10 +13,10 @@ from isl.images import (
     Well,
     count_tiff_planes,
     find_wells,
+    group_published_files,
     is_plate,
     is_vendor_name,
     is_zarr_folder,
-    list_published_wells,
     list_vendor_scenes,
     name_image,
     natural_key,
@@ -227,7 +227,7 @@ def _list_published(
     inside: Sequence[str], folder: pathlib.Path
 ) -> Iterator[WellInput]:
     try:
-        wells = list(list_published_wells(folder))
+        wells = list(group_published_files(folder))
     except InputError:
         wells = [""]  # Opening it raises this again.
     for well in wells:
