@@ -46,10 +46,17 @@ def test_log_forgets_what_is_done_again(tmp_path):
     assert path.read_text() == "step,loss\n2,0\n4,0\n6,1\n"
 
 
-@pytest.mark.parametrize("content", [b"step;loss\n2;0.5\n", b"\xff\xfe"])
-def test_a_log_of_another_program_is_told(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"step;loss\n2;0.5\n", "must have a column step. Received: step;"),
+        (b"step,loss\ntwo,0.5\n", "must have whole numbers.*: two"),
+        (b"\xff\xfe", "must be the log of a run. Received: Unicode"),
+    ],
+)
+def test_a_log_of_another_program_is_told(tmp_path, content, message):
     (tmp_path / "log.csv").write_bytes(content)
-    with pytest.raises(InputError, match="log.csv: must be the log of this"):
+    with pytest.raises(InputError, match=f"log.csv: {message}"):
         Log(tmp_path / "log.csv", ["step", "loss"])
 
 

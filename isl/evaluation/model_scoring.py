@@ -1,7 +1,6 @@
 """Scores all labels of a well by a network."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 import keras
@@ -15,12 +14,11 @@ from isl.evaluation.scoring import (
     PixelFunction,
     add_scores,
     build_scorer,
-    read_true_bins,
     score_pixels,
     true_bins,
 )
 from isl.evaluation.tile_scores import place_within
-from isl.evaluation.tile_scoring import DistributionSums, score_tiles
+from isl.evaluation.tile_scoring import DistributionSums, with_tiles
 from isl.evaluation.wells import WellScores, empty_scores
 from isl.images import Well, plane_presence
 from isl.network.intensity_bins import NUM_BINS
@@ -128,17 +126,7 @@ def score_model(
     for tile in iter_scored_tiles(scorer, well, rows, columns, show_progress):
         add_scores(scores.labels, tile.values, tile.truth)
         _keep(scores, sums, tile)
-    tiles = {
-        label: score_tiles(
-            rows,
-            columns,
-            functools.partial(read_true_bins, well, label),
-            scores.predictions[label],
-            sums[label],
-        )
-        for label in labels
-    }
-    return dataclasses.replace(scores, tiles=tiles)
+    return with_tiles(scores, well, sums)
 
 
 def iter_scored_tiles(

@@ -1,7 +1,6 @@
 """Scores a stored prediction of a well."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import numpy as np
 from isl.errors import InputError
 from isl.evaluation.parts import Part
 from isl.evaluation.scoring import LabelScores, read_true_bins
-from isl.evaluation.tile_scoring import score_tiles
+from isl.evaluation.tile_scoring import with_tiles
 from isl.evaluation.wells import WellScores, empty_scores
 from isl.images import (
     OmeImage,
@@ -202,17 +201,7 @@ def score_prediction(
     scores = empty_scores(condition, well, rows, columns, found, uncertain)
     for label in found:
         _score_channels(scores, stored, well, label)
-    tiles = {
-        label: score_tiles(
-            rows,
-            columns,
-            functools.partial(read_true_bins, well, label),
-            scores.predictions[label],
-            None,
-        )
-        for label in found
-    }
-    return dataclasses.replace(scores, tiles=tiles)
+    return with_tiles(scores, well)
 
 
 def _common(

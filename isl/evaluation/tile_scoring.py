@@ -1,12 +1,17 @@
 """Scores the tiles of a label, band by band of the image."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from isl.evaluation.pixel_sums import PixelSums
+from isl.evaluation.scoring import read_true_bins
 from isl.evaluation.similarity import SIMILARITY_MARGIN, structural_similarity
 from isl.evaluation.tile_scores import TILE_SIZE, TileScores, iter_tiles
+from isl.evaluation.wells import WellScores
+from isl.images import Well
 
 # Rows and columns of the well to the true bins, uint8, [row, column].
 ReadBins = Callable[[slice, slice], np.ndarray]
@@ -101,6 +106,32 @@ def score_tiles(
         TileScores(*tile, PixelSums.from_array(values))
         for tile, values in zip(iter_tiles(rows, columns), sums, strict=True)
     )
+
+
+def with_tiles(
+    scores: WellScores,
+    well: Well,
+    distributions: Mapping[str, DistributionSums] | None = None,
+) -> WellScores:
+    """Returns the scores of a well with those of its tiles.
+
+    Args:
+        scores: Their predictions are complete.
+        well: What they are of.
+        distributions: Label to sums of the region; None where only statistics
+            were predicted.
+    """
+    tiles = {
+        label: score_tiles(
+            scores.rows,
+            scores.columns,
+            functools.partial(read_true_bins, well, label),
+            predicted,
+            None if distributions is None else distributions[label],
+        )
+        for label, predicted in scores.predictions.items()
+    }
+    return dataclasses.replace(scores, tiles=tiles)
 
 
 def _starts(span: slice) -> Sequence[int]:

@@ -141,19 +141,17 @@ def predict_region(
     planes = well.read_planes(rows, columns) / np.float32(MAX_UINT16)
     shape = (*planes.shape[:2], len(STATISTICS) + 1)
     values = {label: np.zeros(shape, np.float32) for label in found}
+    truth = {label: np.zeros(shape[:2], np.float32) for label in found}
     for tile in iter_scored_tiles(scorer, well, rows, columns):
         for label in found:
             values[label][tile.place] = tile.values[label]
+            truth[label][tile.place] = tile.truth[label]
     return RegionImages(
         well=well,
         rows=rows,
         columns=columns,
         planes=planes,
-        truth={
-            label: well.read_label(label, rows, columns)
-            / np.float32(MAX_UINT16)
-            for label in found
-        },
+        truth={k: image / np.float32(MAX_UINT16) for k, image in truth.items()},
         statistics={
             label: {
                 name: image[..., index] for index, name in enumerate(STATISTICS)

@@ -1,6 +1,5 @@
 """How training went: loss and correlation against steps, label by label."""
 
-import csv
 import math
 import os
 import pathlib
@@ -13,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from isl.errors import InputError
 from isl.figures import drawing
-from isl.training.monitoring import LOG_FILE
+from isl.training.monitoring import LOG_FILE, read_log_rows
 
 # Of the training and of the validation patches, {} is the label.
 LOSS = "{}_loss"
@@ -30,24 +29,13 @@ def read_log(workdir: str | os.PathLike) -> list[dict[str, str]]:
     """Reads the rows of `log.csv` of a run.
 
     Raises:
-        InputError: If there is none, or it cannot be read.
+        InputError: If there is none, it cannot be read, or has no epoch yet.
     """
     path = pathlib.Path(workdir) / LOG_FILE
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: must be the log of a run. Received: "
-            f"{type(error).__name__}"
-        ) from error
+    rows = read_log_rows(path)
     if not rows:
         raise InputError(
             f"{path}: must have an epoch to draw. Received: none finished yet"
-        )
-    if "step" not in rows[0]:
-        raise InputError(
-            f"{path}: must have a column step. Received: {', '.join(rows[0])}"
         )
     return rows
 

@@ -6,7 +6,7 @@ import re
 
 from isl.errors import InputError
 from isl.images.ome_tiff_description import TIFF_SUFFIXES
-from isl.images.published_png import parse_published_name
+from isl.images.published_png import is_published_name, list_folder
 
 # Of files that are taken for planes.
 PLANE_SUFFIXES = (".png", *TIFF_SUFFIXES)
@@ -48,18 +48,13 @@ def list_numbered_planes(folder: str | os.PathLike) -> tuple[str, ...]:
         InputError: If the folder cannot be listed, or a number is missing or
             comes twice.
     """
-    try:
-        names = [
-            name
-            for name in sorted(os.listdir(folder))
-            if pathlib.Path(name).suffix.lower() in PLANE_SUFFIXES
-            and not name.startswith(".")
-        ]
-    except OSError as error:
-        raise InputError(
-            f"{folder}: folder cannot be listed ({error.strerror})."
-        ) from error
-    if len(names) < 2 or any(map(_is_published, names)):
+    names = [
+        name
+        for name in list_folder(folder)
+        if pathlib.Path(name).suffix.lower() in PLANE_SUFFIXES
+        and not name.startswith(".")
+    ]
+    if len(names) < 2 or any(map(is_published_name, names)):
         return ()
     split = [_NUMBER.split(name) for name in names]
     differing = {
@@ -95,10 +90,3 @@ def _in_order(
                 f"Received: {name}, where {number} was expected"
             )
     return tuple(names)
-
-
-def _is_published(name: str) -> bool:
-    try:
-        return parse_published_name(name) is not None
-    except InputError:
-        return True  # Opening it as published tells what is wrong.

@@ -186,6 +186,31 @@ def parse_published_name(file_name: str) -> PublishedName | None:
     return PublishedName(well, channel, int(depth) if depth else None)
 
 
+def is_published_name(file_name: str) -> bool:
+    """Returns whether a file is called as an original image, well or badly.
+
+    Opening a folder with a bad name tells what is wrong with it.
+    """
+    try:
+        return parse_published_name(file_name) is not None
+    except InputError:
+        return True
+
+
+def list_folder(folder: str | os.PathLike) -> list[str]:
+    """Returns the names in a folder, sorted.
+
+    Raises:
+        InputError: If it cannot be listed.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: folder cannot be listed ({error.strerror})."
+        ) from error
+
+
 def _parse_fields(stem: str) -> dict[str, str]:
     # "a-1,b,value-2,c-3" is a=1, b=2, c=3.
     fields = {}
@@ -248,12 +273,7 @@ def group_published_files(
         InputError: If the folder cannot be listed or holds no image in the
             published naming.
     """
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: folder cannot be listed ({error.strerror})."
-        ) from error
+    names = list_folder(folder)
     files = collections.defaultdict(list)
     for name in names:
         parsed = parse_published_name(name)

@@ -91,11 +91,12 @@ def check_output(path: str | os.PathLike, source: str | os.PathLike) -> None:
 
 def _is_prediction(path: pathlib.Path) -> bool:
     try:
-        annotations = open_channels(path).annotations
-    except (AttributeError, InputError):  # A PNG, or no image at all.
+        image = open_channels(path)
+    except InputError:
         return False
-    is_ours = str(annotations.get("program", "")).startswith("isl ")
-    return is_ours and "statistics" in annotations
+    known = {} if image is None else image.annotations
+    is_ours = str(known.get("program", "")).startswith("isl ")
+    return is_ours and "statistics" in known
 
 
 def file_sink(path: str | os.PathLike) -> OpenSink:

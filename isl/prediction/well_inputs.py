@@ -15,6 +15,7 @@ from isl.images import (
     find_wells,
     group_published_files,
     is_plate,
+    is_published_name,
     is_vendor_name,
     is_zarr_folder,
     list_vendor_scenes,
@@ -23,7 +24,6 @@ from isl.images import (
     open_image,
     open_plate,
     open_well,
-    parse_published_name,
 )
 from isl.inspection.folders import is_image_name, iter_folders
 from isl.specs import DatasetSpec, WellSpec, list_splits, load_dataset_spec
@@ -194,7 +194,7 @@ def _list_folder(
     if is_zarr_folder(folder):
         yield from _list_zarr(inside, folder)
         return
-    if any(map(_is_published, names)):
+    if any(map(is_published_name, names)):
         yield from _list_published(inside, folder)
     for name in names:
         if is_vendor_name(name):
@@ -252,13 +252,6 @@ def _list_scenes(
         return
     for scene in scenes:
         yield _image(_name([name], scene), file / scene)
-
-
-def _is_published(name: str) -> bool:
-    try:
-        return parse_published_name(name) is not None
-    except InputError:
-        return True  # Opening the folder tells what is wrong with the name.
 
 
 def _holds_stack(path: pathlib.Path) -> bool:

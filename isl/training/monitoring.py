@@ -9,7 +9,6 @@ import io
 import json
 import os
 import pathlib
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +40,33 @@ DrawCalibration = Callable[[DistributionScores, str], bytes]
 """Draws under a title whether distributions are right; returns a PNG file."""
 
 
+def read_log_rows(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Reads the rows of a `log.csv`, values as text.
+
+    Raises:
+        InputError: If it cannot be read, or is another table.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: must be the log of a run. Received: "
+            f"{type(error).__name__}"
+        ) from error
+    if rows and "step" not in rows[0]:
+        raise InputError(
+            f"{path}: must have a column step. Received: {', '.join(rows[0])}"
+        )
+    for row in rows:
+        if not (row["step"] or "").isdecimal():
+            raise InputError(
+                f"{path}: must have whole numbers in the column step. "
+                f"Received: {row['step']}"
+            )
+    return rows
+
+
 class Log:
     """The table `log.csv`: a row an epoch."""
 
@@ -55,15 +81,7 @@ class Log:
         self._columns = list(columns)
         self._rows: list[dict[str, Any]] = []
         if self._path.is_file():
-            try:
-                with self._path.open(newline="", encoding="utf-8") as file:
-                    self._rows = list(csv.DictReader(file))
-                self.forget_after(sys.maxsize)
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{path}: must be the log of this run, a CSV with the "
-                    f"column step. Received: {type(error).__name__}: {error}"
-                ) from error
+            self._rows = read_log_rows(self._path)
 
     def forget_after(self, step: int) -> None:
         """Drops rows of steps that a resumed run does again."""

@@ -42,7 +42,7 @@ FAST = TrainConfig(
     initialise_head_biases=True,
 )
 
-# For two CPU cores and minutes: BUILD_NOTES D39 and D47.
+# For two CPU cores and minutes: BUILD_NOTES D39, D47 and D56.
 COMPACT_PRESET = TrainConfig(
     architecture=COMPACT,
     output_size=80,
