@@ -15,6 +15,8 @@ TORCH = ["torch>=2.6"]
 # Plugins for the formats of Zeiss, Nikon and Leica need neither Java nor a
 # compiler; others are installed beside them.
 BIOIO = ["bioio>=3", "bioio-czi>=3", "bioio-lif>=2", "bioio-nd2>=2"]
+# LZW, JPEG and the like inside of TIFF.
+CODECS = ["imagecodecs>=2024.6.1"]
 OPENVINO = ["openvino>=2025.3"]
 CLUSTER = ["distributed>=2024.8"]
 TUNE = ["optuna>=4.5"]
@@ -27,6 +29,7 @@ TEST = [
     "ruff>=0.9",
     "onnxruntime>=1.20",
     *CLUSTER,
+    *CODECS,
     *EXPORT,
     *JAX,
     *OPENVINO,
@@ -67,6 +70,7 @@ setuptools.setup(
     extras_require={
         "bioio": BIOIO,
         "cluster": CLUSTER,
+        "codecs": CODECS,
         "export": EXPORT,
         "jax": JAX,
         "openvino": OPENVINO,

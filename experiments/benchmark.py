@@ -8,7 +8,9 @@ r"""Measures speed and memory; prints a line of JSON for each piece of work.
 Input has two lines for each data spec: with files in the system's cache, and
 opened anew (`cold`). Rates are of the median of `--repeats`. Several methods
 and engines take turns: `times_the_first` compares with the first in the same
-turn, `share_of_machine` with a large matrix product right before.
+turn, `share_of_machine` with a large matrix product right before. Each method
+may have an `--output_size` of its own: `--method=patchwise,fast
+--output_size=8,520`.
 """
 
 import json
@@ -37,21 +39,17 @@ _METHOD = flags.DEFINE_list(
 _ARCHITECTURE = flags.DEFINE_enum(
     "architecture", "concordance", sorted(NETWORKS), "The network."
 )
-_NUM_Z = flags.DEFINE_integer("num_z", 13, "Input planes.", lower_bound=1)
-_NUM_LABELS = flags.DEFINE_integer(
-    "num_labels", 4, "Label heads.", lower_bound=1
-)
+_NUM_Z = flags.DEFINE_integer("num_z", 13, "Input planes.", 1)
+_NUM_LABELS = flags.DEFINE_integer("num_labels", 4, "Label heads.", 1)
 _STATISTICS = flags.DEFINE_list("statistics", ["median"], "To predict.")
 _ENGINE = flags.DEFINE_list(
     "engine", [KERAS], f"What predicts: from {', '.join(ENGINES)}."
 )
-_OUTPUT_SIZE = flags.DEFINE_integer("output_size", None, "Of a patch or tile.")
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", None, "Patches or tiles at once.", lower_bound=1
+_OUTPUT_SIZE = flags.DEFINE_list(
+    "output_size", [], "Of a tile; or for each method."
 )
-_REPEATS = flags.DEFINE_integer(
-    "repeats", 5, "How often to time it.", lower_bound=1
-)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "At once.", 1)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "How often to time it.", 1)
 _TRAINING = [
     flags.DEFINE_integer("label_stride", None, "As of train.py."),
     flags.DEFINE_enum("precision", None, PRECISIONS, "As of train.py."),
@@ -66,23 +64,26 @@ _READ_BY = {"predict": _PREDICT, "train": _TRAINING, "input": _DATA}
 
 
 def _predict(description: ModelDescription) -> list[workloads.Workload]:
+    sizes = workloads.parse_sizes(_OUTPUT_SIZE.value, len(_METHOD.value))
     return [
         workloads.prediction_workload(
             description,
             method,
-            _OUTPUT_SIZE.value,
+            size,
             _BATCH_SIZE.value,
             _STATISTICS.value,
             engine,
         )
         for engine in _ENGINE.value
-        for method in _METHOD.value
+        for method, size in zip(_METHOD.value, sizes, strict=True)
     ]
 
 
 def _config(description: ModelDescription) -> TrainConfig:
-    given = (_OUTPUT_SIZE, _BATCH_SIZE, *_TRAINING)
+    given = (_BATCH_SIZE, *_TRAINING)
     changes = {f.name: f.value for f in given if f.value is not None}
+    if _OUTPUT_SIZE.value:
+        (changes["output_size"],) = workloads.parse_sizes(_OUTPUT_SIZE.value, 1)
     return configure("fast", changes, description.architecture)
 
 

@@ -9,7 +9,6 @@ nuclear label, a picture for each label and well, and `report.html`, and prints
 the pooled numbers.
 """
 
-import pathlib
 import sys
 
 from absl import flags
@@ -21,6 +20,7 @@ from isl.evaluation.objects import load_segmenter
 from isl.evaluation.parts import describe_choices, open_scorable_parts
 from isl.evaluation.tables import POOLED
 from isl.figures.evaluation_output import write_evaluation
+from isl.files import make_folder
 from isl.network.model_folder import load_model
 from isl.network.precision import FLOAT32, PRECISIONS
 from isl.provenance import git_commit, versions
@@ -60,8 +60,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 
 
-def _scores(loaded, parts):
-    segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
+def _scores(loaded, parts, segmenter):
     asked = parts, _LABELS.value, segmenter
     if loaded:
         return judge_model(*loaded, *asked, show_progress=True)
@@ -105,8 +104,9 @@ def main() -> None:
         _LABELS.value or (),
         loaded[1].labels if loaded else None,
     )
-    scored = list(_scores(loaded, parts))
-    folder = pathlib.Path(_OUTPUT_DIR.value)
+    segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
+    folder = make_folder(_OUTPUT_DIR.value, "output_dir")
+    scored = list(_scores(loaded, parts, segmenter))
     title = f"In silico labeling: {_SPLIT.value} wells"
     for row in write_evaluation(folder, scored, title, _run(loaded, parts)):
         if row.well == POOLED:

@@ -24,6 +24,7 @@ from isl import command_line
 from isl.images import describe_choice, open_image
 from isl.prediction.engine import ENGINES, KERAS
 from isl.prediction.output import check_output, predict_to_file
+from isl.prediction.plausibility import describe_unlikeness
 from isl.prediction.request import Request, load_ready_model
 from isl.prediction.tiles import PADDINGS, STITCHINGS
 from isl.prediction.units import UNITS
@@ -91,6 +92,7 @@ def main() -> None:
     )
     ready = load_ready_model(_MODEL.value, request)
     planes, tiling = ready.plan(well, _INPUT.value)
+    command_line.warn(_INPUT.value, describe_unlikeness(well, planes))
     start = time.monotonic()
     predict_to_file(
         _OUTPUT.value,

@@ -101,6 +101,8 @@ def main() -> None:
     outcomes = predict_wells(job, wells, execute, show_progress=True)
     summary, failures = sum_up(outcomes)
     print(f"{output}: {summary}")
+    for outcome in outcomes:
+        command_line.warn(outcome.well, outcome.unlike)
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     if failures:

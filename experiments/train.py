@@ -56,9 +56,9 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_float,
-            "averaging blur body_learning_rate brightness contrast noise "
-            "frozen_norm_share learning_rate max_minutes momentum rotation "
-            "train_share zoom",
+            "averaging blur body_learning_rate brightness contrast dropout "
+            "frozen_norm_share learning_rate max_minutes momentum noise "
+            "rotation train_share weight_decay zoom",
         ),
         (
             flags.DEFINE_string,

@@ -28,22 +28,47 @@ def run(main: Callable[[], None]) -> None:
             )
         try:
             main()
-        except (InputError, OSError) as error:
+        except InputError as error:
             _fail(str(error))
+        except OSError as error:
+            _fail(_describe(error))
 
     app.run(guarded, flags_parser=_parse)
 
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
     except flags.Error as error:
         _fail(f"{error} (--help shows all flags)")
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        # As of a variable of the shell that is not set.
+        if flag.present and flag.value in ("", []):
+            _fail(f"--{name} must have a value. Received: none")
+    return rest
+
+
+def _describe(error: OSError) -> str:
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
 
 
 def _fail(message: str) -> NoReturn:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(1)
+
+
+def warn(what: str, message: str) -> None:
+    """Prints one line on standard error, if there is something to say.
+
+    Args:
+        what: The file or well that it is about.
+        message: What is to be known; empty: nothing.
+    """
+    if message:
+        print(f"warning: {what}: {message}", file=sys.stderr)
 
 
 def refuse(holders: Iterable[flags.FlagHolder], reason: str) -> None:

@@ -1,6 +1,7 @@
 """Writing files and folders so that a failure leaves nothing half-written."""
 
 import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -43,6 +44,42 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         if replaced.exists() and not path.exists():
             os.rename(replaced, path)
         shutil.rmtree(holder, ignore_errors=True)
+
+
+def make_folder(path: str | os.PathLike, flag: str) -> pathlib.Path:
+    """Makes a folder, and sure that it can be written into.
+
+    For work that takes long and writes at its end.
+
+    Args:
+        path: The folder.
+        flag: What it was given by, for messages.
+
+    Raises:
+        InputError: If it cannot be made or written into.
+    """
+    folder = pathlib.Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InputError(
+            f"{folder}: {flag} must be a folder that can be written into. "
+            f"Received: {error.strerror}"
+        ) from error
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Removes what killed writers of a path have left beside it.
+
+    Args:
+        path: As `atomic_path` takes it. Nobody may be writing it now.
+    """
+    path = pathlib.Path(path)
+    for holder in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if holder.is_dir():
+            shutil.rmtree(holder)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -46,8 +46,24 @@ def test_work_takes_turns():
     }
 
 
+def test_the_limit_has_the_precision_of_the_work(monkeypatch):
+    speeds = {"float32": 1.0, "mixed_bfloat16": 2.0}
+    monkeypatch.setattr(
+        measure, "matrix_product", lambda precision: lambda: speeds[precision]
+    )
+    turns = measure.take_turns(
+        [lambda: None] * 3, 2, precisions=["mixed_bfloat16", *speeds]
+    )
+    assert [t.multiply_adds_per_second.tolist() for t in turns] == [
+        [2.0, 2.0],
+        [1.0, 1.0],
+        [2.0, 2.0],
+    ]
+
+
 def test_limits_of_the_machine_are_sensible():
     assert 1e8 < measure.matrix_product()() < 1e15
+    assert 1e8 < measure.matrix_product("mixed_bfloat16")() < 1e15
     assert 1e8 < measure.large_addition()() < 1e14
     held = peak_resident_bytes()
     assert 5e7 < held < 1e12
@@ -224,6 +240,14 @@ def test_evicting_loses_nothing(tmp_path):
     assert path.read_bytes() == b"x" * 10_000
 
 
+def test_bfloat16_moves_half_the_bytes():
+    full, half = (
+        workloads.prediction_workload(MODEL, "fast", 24, engine=engine)
+        for engine in ("keras", "keras_bfloat16")
+    )
+    assert full.moved_bytes == 2 * half.moved_bytes
+
+
 def test_report_is_complete():
     workload = workloads.prediction_workload(MODEL, "fast", 24)
     (report,) = measure_workloads("predict", [workload], MODEL, 5)
@@ -260,13 +284,13 @@ def test_script_prints_a_line_of_json_for_each_method(run, capsys):
         architecture="tiny",
         num_z=2,
         num_labels=1,
-        output_size=24,
+        output_size="24,8",
         repeats=2,
     )
     lines = capsys.readouterr().out.splitlines()
     reports = [json.loads(line) for line in lines]
     assert [report["method"] for report in reports] == ["fast", "patchwise"]
-    assert reports[0]["output_size"] == 24
+    assert [report["output_size"] for report in reports] == [24, 8]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +300,8 @@ def test_script_prints_a_line_of_json_for_each_method(run, capsys):
         ({"method": "slow"}, "slow"),
         ({"method": "exact", "output_size": 24}, "24"),
         ({"what": "train", "output_size": 71}, "71"),
+        ({"what": "train", "output_size": "72,72"}, "output_size must.*72,72"),
+        ({"method": "fast", "output_size": "8x"}, "output_size must.*8x"),
         ({"what": "input"}, "data_specs"),
         ({"what": "train", "method": "fast"}, "--method must be left out"),
         ({"what": "predict", "remat": "true"}, "--remat must be left out"),

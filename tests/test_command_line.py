@@ -12,6 +12,8 @@ from isl import command_line
 from isl.errors import InputError
 
 _NUMBER = flags.DEFINE_integer("number", 0, "A number.")
+flags.DEFINE_string("input", None, "A file.")
+flags.DEFINE_list("labels", None, "Names.")
 
 
 def main():
@@ -59,6 +61,15 @@ def test_help_names_the_flags(run):
     assert "Adds one." in result.stdout and "--number" in result.stdout
 
 
+@pytest.mark.parametrize("name", ["input", "labels"])
+def test_a_flag_without_a_value_is_refused(run, name):
+    result = run(f"--{name}=")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"error: --{name} must have a value. Received: none\n"
+    )
+
+
 def test_a_users_mistake_is_one_line(run):
     result = run("--number=1")
     assert result.returncode == 1
@@ -69,9 +80,7 @@ def test_a_users_mistake_is_one_line(run):
 def test_an_error_of_the_system_is_one_line(run):
     result = run("--number=2")
     assert result.returncode == 1
-    assert result.stderr == (
-        "error: [Errno 28] No space left on device: 'model.h5'\n"
-    )
+    assert result.stderr == "error: model.h5: No space left on device\n"
 
 
 def test_a_defect_keeps_its_traceback(run):

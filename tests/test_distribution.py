@@ -146,6 +146,7 @@ def test_processes_that_cannot_meet_are_refused(hosts, message):
     [
         (check_mirrored, {"batch_size": 3}, "batch_size must be a mult.*: 3"),
         (check_mirrored, {"remat": True}, "remat must be off"),
+        (check_mirrored, {"dropout": 0.1}, "dropout must be 0.*: 0.1"),
         (
             check_mirrored,
             {"accumulation_steps": 2},

@@ -138,6 +138,7 @@ def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):
         ({"labels": "DAPI_CONFOCAL,GFP"}, ["labels", "GFP"]),
         ({"data_specs": "twice"}, ["wells of one condition", "A2 twice"]),
         ({"segmenter": "no_such.module:f"}, ["segmenter", "no_such.module"]),
+        ({"output_dir": "/dev/null/out"}, ["/dev/null/out", "output_dir"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -6,8 +6,10 @@ import pytest
 from isl.errors import InputError
 from isl.files import (
     atomic_path,
+    make_folder,
     read_json,
     read_json_object,
+    remove_leftovers,
     write_json,
     write_text,
 )
@@ -166,3 +168,23 @@ def test_an_object_comes_back(tmp_path):
     write_json(tmp_path / "values.json", {"a": {"b": 1}})
     value = read_json_object(tmp_path / "values.json", {"a": dict})
     assert value == {"a": {"b": 1}}
+
+
+def test_a_folder_to_write_into_is_made_at_once(tmp_path):
+    assert make_folder(tmp_path / "a" / "b", "output_dir").is_dir()
+    assert names(tmp_path / "a" / "b") == []
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(InputError, match=f"^{path}: output_dir must be"):
+            make_folder(path, "output_dir")
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    holder = tmp_path / ".plane[1].png.k1ll3d"
+    holder.mkdir()
+    (holder / "plane[1].png").touch()
+    others = [".plane1.png.other", ".plane[1].png.file"]
+    (tmp_path / others[0]).mkdir()
+    (tmp_path / others[1]).touch()
+    remove_leftovers(tmp_path / "plane[1].png")
+    assert names(tmp_path) == sorted(others)

@@ -7,7 +7,6 @@ import pathlib
 
 import pytest
 
-from isl.ablation.claims import claim
 from isl.ablation.grid import Cell, load_grid
 from isl.ablation.runs import select_cells
 from isl.ablation.table import (
@@ -17,6 +16,7 @@ from isl.ablation.table import (
     read_result,
     write_result,
 )
+from isl.claims import claim
 from isl.errors import InputError
 from isl.network.networks import NETWORKS
 

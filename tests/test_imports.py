@@ -1,6 +1,7 @@
 """Rules of the house: who imports whom, and what no file contains."""
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -107,6 +108,27 @@ def test_rooms_import_only_rooms_before_them(name):
     for dotted in imported(name):
         if dotted.split(".")[0] == "isl":
             assert room_of_import(dotted) in allowed, dotted
+
+
+def file_of_import(dotted):
+    """The file that holds a name, or its room; None outside of isl."""
+    parts = dotted.split(".")
+    for stop in range(len(parts), 0, -1):
+        path = "/".join(parts[:stop])
+        for name in (f"{path}.py", f"{path}/__init__.py"):
+            if name in TREES:
+                return name
+    return None
+
+
+def test_no_file_imports_itself_through_others():
+    graph = {
+        name: {file_of_import(dotted) for dotted in imported(name)}
+        - {None, name}
+        for name in LIBRARY_NAMES
+    }
+    assert "isl/images/well.py" in graph["isl/images/__init__.py"]
+    graphlib.TopologicalSorter(graph).prepare()  # Raises for a cycle.
 
 
 @pytest.mark.parametrize("name", LIBRARY_NAMES)

@@ -215,6 +215,14 @@ def test_weights_without_a_kernel(folder):
     assert f"{WEIGHTS_FILE}: must fit" in error_of(folder, load_model)
 
 
+def test_weights_that_are_not_finite(folder):
+    with h5py.File(folder / WEIGHTS_FILE, "a") as file:
+        file["MAP2/bias"][3] = np.nan
+    assert "weight MAP2/bias with values that are not finite" in error_of(
+        folder, load_model
+    )
+
+
 def test_weights_of_other_labels_are_not_taken(folder):
     edit(folder / DESCRIPTION_FILE, labels=["DAPI"])
     assert "unknown weight MAP2/bias" in error_of(folder, load_model)

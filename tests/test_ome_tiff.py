@@ -246,6 +246,18 @@ def test_reads_regions_of_any_layout(tmp_path, stack, axes, options):
         plane.read(slice(0, 301), slice(None))
 
 
+@pytest.mark.parametrize("options", [{}, {"predictor": True}], ids=str)
+def test_lzw_of_other_programs_is_read(tmp_path, stack, options):
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stack[0], compression="lzw", **options)
+    planes = open_ome_tiff(path).planes[0]
+    for plane, expected in zip(planes, stack[0], strict=True):
+        np.testing.assert_array_equal(
+            plane.read(slice(3, 90), slice(5, 77)), expected[3:90, 5:77]
+        )
+
+
 @pytest.mark.parametrize("order", ["ZCT", "ZTC", "CTZ", "CZT", "TCZ", "TZC"])
 def test_every_dimension_order_of_ome(tmp_path, stack, order):
     # OME writes the fastest axis first, tifffile the slowest.

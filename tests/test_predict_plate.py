@@ -118,6 +118,14 @@ def test_every_well_is_predicted_as_by_predict(predict, folder, capsys):
     assert "| 2/2 [" in output.err
 
 
+def test_wells_that_are_not_normalised_are_told(predict, tmp_path, capsys):
+    camera = np.random.default_rng(0).integers(90, 400, (3, 40, 40), np.uint16)
+    source = tmp_path / "raw"
+    write_ome_tiff(source / "A1.tif", camera, "ZYX", ["BRIGHT_FIELD"])
+    predict(input=source)
+    assert "warning: A1: mean 0.0037" in capsys.readouterr().err
+
+
 def test_a_model_of_the_package_is_found_by_its_name(
     predict, folder, finished, monkeypatch
 ):

@@ -92,6 +92,20 @@ def test_defaults(predict, expected, folder, tmp_path, capsys):
     assert output.out.count("\n") == 1
 
 
+def test_an_image_that_is_not_normalised_is_told(predict, tmp_path, capsys):
+    camera = np.random.default_rng(0).integers(90, 400, (3, 40, 40), np.uint16)
+    write_ome_tiff(tmp_path / "raw.tif", camera, "ZYX", ["BRIGHT_FIELD"])
+    predict(input=tmp_path / "raw.tif")
+    lines = capsys.readouterr().err.splitlines()
+    assert [
+        line
+        for line in lines
+        if line.startswith(f"warning: {tmp_path / 'raw.tif'}: mean 0.0037")
+    ]
+    predict(output="b.ome.tif")
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_flags(predict, model, folder, capsys):
     tiff = predict(
         "b.tiff",

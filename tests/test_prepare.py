@@ -10,6 +10,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from isl.errors import InputError
 from isl.images import (
@@ -261,6 +262,24 @@ def test_other_settings_in_the_same_folder_are_refused(plate, tmp_path):
     run_prepare(root, tmp_path)
     with pytest.raises(InputError, match="another spec"):
         run_prepare(root, tmp_path, spec=make_spec(STEPS[1:]))
+
+
+def test_fractions_are_not_rounded_away(tmp_path):
+    write_plate(tmp_path, ("A1",), num_z=1, label_z=1)
+    for path in (tmp_path / "plate").iterdir():
+        camera = tifffile.imread(path)
+        tifffile.imwrite(path, (camera / 65535).astype(np.float32))
+    with pytest.raises(InputError, match="must be scaled by a step normalize"):
+        run_prepare(tmp_path, tmp_path / "out", spec=make_spec([STITCH]))
+    assert not (tmp_path / "out" / "A1").exists()
+
+
+def test_a_spec_of_the_user_is_not_replaced(plate, tmp_path):
+    root, _ = plate
+    (tmp_path / "spec.json").write_text("mine")
+    with pytest.raises(InputError, match="spec.json: output_dir must not"):
+        run_prepare(root, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["spec.json"]
 
 
 def test_other_wells_of_the_same_path_are_refused(plate, tmp_path, monkeypatch):

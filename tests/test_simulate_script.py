@@ -57,6 +57,15 @@ def test_wells_of_the_user_are_not_replaced(run, tmp_path):
         run(output_dir=tmp_path, num_wells=2, size=32, num_z=1)
 
 
+def test_a_spec_of_the_user_is_not_replaced(run, tmp_path):
+    spec = tmp_path / "spec.json"
+    spec.write_text('{"name": "mine"}')
+    with pytest.raises(InputError, match="spec.json: output_dir must not"):
+        run(output_dir=tmp_path, num_wells=2, size=32, num_z=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["spec.json"]
+    assert "mine" in spec.read_text()
+
+
 def test_the_committed_spec_describes_the_default_wells():
     with (ROOT / "data_specs" / "simulated.json").open() as file:
         committed = json.load(file)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from isl.claims import claim
 from isl.errors import InputError
 from isl.network.model_folder import load_model
 from isl.simulation.dataset import write_dataset
@@ -19,7 +20,7 @@ from isl.training.data import (
 )
 from isl.training.learner import Learner
 from isl.training.normalization import Recalibrator, iter_recalibration_inputs
-from isl.training.trainer import Trainer, train
+from isl.training.trainer import LOCK_FILE, Trainer, train
 from tests.tiny_runs import MICRO_CONFIG
 
 LABELS = ("DAPI_CONFOCAL", "DEAD_CONFOCAL")
@@ -100,6 +101,22 @@ def test_log_has_a_row_an_epoch(finished):
         assert name in rows[0]
     losses = [float(rows[-1][f"{label}_loss"]) for label in LABELS]
     assert float(rows[-1]["loss"]) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_folder_has_one_run_at_a_time(data, tmp_path):
+    spec, root = data
+    trainer = Trainer(CONFIG, [spec], root, tmp_path)
+    left = tmp_path / ".checkpoint.weights.h5.abc"
+    left.mkdir()
+    with (
+        claim(tmp_path / LOCK_FILE),
+        pytest.raises(InputError, match=f"^{tmp_path}: must.*one process"),
+    ):
+        trainer.train()
+    assert trainer.step == 0
+    trainer.train()
+    assert trainer.step == CONFIG.num_steps
+    assert not left.exists()
 
 
 def test_resumed_run_has_the_same_weights(finished, killed, data):
@@ -369,6 +386,7 @@ AVERAGED = dataclasses.replace(
     blur=0.5,
     focus_shift=1,
     noise=0.02,
+    dropout=0.25,
 )
 
 

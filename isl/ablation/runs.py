@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-from isl.ablation.claims import claim
 from isl.ablation.grid import Cell, Grid
 from isl.ablation.table import (
     RESULT_SUFFIX,
@@ -19,6 +18,7 @@ from isl.ablation.table import (
     read_run,
     write_result,
 )
+from isl.claims import claim
 from isl.errors import DivergenceError, InputError
 from isl.evaluation.label_histogram import histogram_nll
 from isl.evaluation.model_scoring import build_model_scorer, score_model

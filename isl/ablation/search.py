@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isl.ablation.claims import claim
 from isl.ablation.table import TABLE_FILE
+from isl.claims import claim
 from isl.csv_files import write_csv
 from isl.errors import DivergenceError
 from isl.extras import import_extra

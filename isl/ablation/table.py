@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from isl.ablation.claims import claim
+from isl.claims import claim
 from isl.csv_files import write_csv
 from isl.errors import InputError
 from isl.files import read_json_object, write_json

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from isl.errors import InputError
+from isl.network.precision import FLOAT32
 
 _PEAK_SIZE = 2048
 _PEAK_VALUES = 2**26
@@ -38,6 +39,7 @@ def take_turns(
     work: Sequence[Callable[[], Any]],
     repeats: int,
     prepare: Sequence[Callable[[], Any] | None] | None = None,
+    precisions: Sequence[str] | None = None,
 ) -> list[Turns]:
     """Times pieces of work, one after the other in each turn.
 
@@ -46,16 +48,23 @@ def take_turns(
             before, to compile.
         repeats: Turns.
         prepare: What each piece needs done before it and not timed.
+        precisions: What each is computed in, from
+            `isl.network.precision.PRECISIONS`, and so the matrix product
+            before it; None: float32.
 
     Returns:
         What was measured of each.
     """
     prepare = prepare or [None] * len(work)
-    limits = [matrix_product(), large_addition()]
+    precisions = precisions or [FLOAT32] * len(work)
+    products = {name: matrix_product(name) for name in sorted({*precisions})}
+    add = large_addition()
     measured = np.empty((len(work), 3, repeats))
     for turn in range(repeats):
-        for values, one, before in zip(measured, work, prepare, strict=True):
-            rates = [limit() for limit in limits]
+        for values, one, before, precision in zip(
+            measured, work, prepare, precisions, strict=True
+        ):
+            rates = [products[precision](), add()]
             if before is not None:
                 before()
             values[:, turn] = [seconds(one), *rates]
@@ -78,18 +87,21 @@ def spread(values: np.ndarray) -> dict[str, float]:
     }
 
 
-def matrix_product() -> Callable[[], float]:
-    """Prepares a large matrix product.
+def matrix_product(precision: str = FLOAT32) -> Callable[[], float]:
+    """Prepares a large matrix product on the default device.
 
-    In float32, or what the back end makes of it, on the default device.
+    Args:
+        precision: One of `isl.network.precision.PRECISIONS`; float32 is what
+            the back end makes of it.
 
     Returns:
         Does it, and gives multiply-adds per second.
     """
     generator = np.random.default_rng(0)
     one, other = (
-        ops.convert_to_tensor(
-            generator.standard_normal((_PEAK_SIZE, _PEAK_SIZE), np.float32)
+        ops.cast(
+            generator.standard_normal((_PEAK_SIZE, _PEAK_SIZE), np.float32),
+            keras.DTypePolicy(precision).compute_dtype,
         )
         for _ in range(2)
     )

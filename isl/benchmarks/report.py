@@ -15,6 +15,7 @@ from isl.benchmarks import measure
 from isl.benchmarks.workloads import Workload
 from isl.machine import peak_resident_bytes
 from isl.network.model_folder import ModelDescription
+from isl.network.precision import FLOAT32
 from isl.provenance import provenance
 
 # Runs before the first turn: one compiles, the next shows what memory it takes.
@@ -38,9 +39,9 @@ def measure_workloads(
     Returns:
         For each: seconds (median, minimum, maximum), rates from the median,
         how many times as many pixels per second it had as the first in the
-        same turn (median), the share of what a large matrix product reached
-        right before (and, of bytes moved, a large addition; medians), memory
-        of the process so far, device, versions.
+        same turn (median), the share of what a large matrix product of the
+        same precision reached right before (and, of bytes moved, a large
+        addition; medians), memory of the process so far, device, versions.
     """
     for workload in workloads:
         for _ in range(_WARMUP):
@@ -51,6 +52,7 @@ def measure_workloads(
         [one.run for one in workloads],
         repeats,
         [one.prepare for one in workloads],
+        [one.parameters.get("precision", FLOAT32) for one in workloads],
     )
     first = workloads[0].pixels / turns[0].seconds
     return [

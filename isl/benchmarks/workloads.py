@@ -20,6 +20,7 @@ from isl.network.cost import (
 )
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
+from isl.network.precision import BFLOAT16
 from isl.prediction.engine import ENGINES, KERAS, precision_of, with_engine
 from isl.prediction.predictor import build_predictor
 from isl.specs import DatasetSpec
@@ -62,6 +63,28 @@ def _random_input(
         ),
         "presence": np.ones((batch_size, num_z), np.float32),
     }
+
+
+def parse_sizes(texts: Sequence[str], count: int) -> list[int | None]:
+    """Reads the output sizes of pieces of work.
+
+    Args:
+        texts: None, one for all, or one for each.
+        count: Pieces of work.
+
+    Returns:
+        `count` sizes, pixels; None: each has its own.
+
+    Raises:
+        InputError: If they are something else.
+    """
+    if len(texts) not in {0, 1, count} or not all(map(str.isdecimal, texts)):
+        raise InputError(
+            f"output_size must be one whole number, or one for each method "
+            f"({count}). Received: {','.join(texts)}"
+        )
+    sizes = [int(text) for text in texts] or [None]
+    return sizes if len(sizes) == count else sizes * count
 
 
 def prediction_workload(
@@ -123,12 +146,15 @@ def prediction_workload(
         output_size,
     )
     is_counted = isinstance(table, Architecture) and not is_exact
+    value_bytes = 2 if ENGINES[engine] == BFLOAT16 else 4
     return Workload(
         run=lambda: predictor.model.predict_on_batch(inputs),
         pixels=batch_size * output_size**2,
         multiply_adds=batch_size * count(*cost),
         moved_bytes=(
-            4 * batch_size * convolution_values(*cost) if is_counted else None
+            value_bytes * batch_size * convolution_values(*cost)
+            if is_counted
+            else None
         ),
         parameters={
             "method": method,

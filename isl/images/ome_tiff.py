@@ -200,8 +200,9 @@ def _open_planes(
         )
     if first.compression not in tifffile.TIFF.DECOMPRESSORS:
         raise InputError(
-            f"{path}: TIFF compression must be none or deflate (others need "
-            f"the package imagecodecs). Received: {first.compression!r}."
+            f"{path}: TIFF compression must be none or deflate; for others "
+            f"the extra `codecs` must be installed (pip install '.[codecs]' "
+            f"in the folder of isl). Received: {first.compression!r}."
         )
     num_pixels = math.prod(first.chunks)
     decode = functools.lru_cache(

@@ -5,14 +5,12 @@ import dataclasses
 import os
 import pathlib
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import filelock
-
+from isl.claims import claim
 from isl.errors import InputError
-from isl.files import atomic_path, write_json
+from isl.files import atomic_path, remove_leftovers, write_json
 from isl.images.name_pattern import natural_key
 from isl.images.ome_zarr_description import VERSION, ZarrDescription
 from isl.images.ome_zarr_metadata import is_plate, is_zarr
@@ -89,8 +87,7 @@ class PlateWriter:
         folder = self.path / row / column
         if not is_zarr(folder.parent):
             _write_group(folder.parent, {})
-        for rest in folder.parent.glob(f".{column}.*"):
-            shutil.rmtree(rest)  # Of a process that was killed.
+        remove_leftovers(folder)
         with atomic_path(folder) as temporary:
             images = {"images": [{"path": _FIELD}]}
             _write_group(temporary, _ome_attributes({"well": images}))
@@ -102,8 +99,8 @@ class PlateWriter:
         """Lists the complete wells in the metadata of the plate."""
         # What one process lists must not replace what another one has listed
         # since.
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        with claim(lock, wait=True):
             self._write_metadata()
 
     def _write_metadata(self) -> None:

@@ -15,7 +15,12 @@ from isl.inspection.listing import INPUT, LABEL, Channel, ImageFile
 from isl.inspection.measuring import Measurements, measure_planes
 from isl.inspection.problems import Problem
 from isl.preprocessing.focus import likely_z_order
-from isl.preprocessing.normalization import FLUORESCENCE, TRANSMITTED
+from isl.preprocessing.normalization import (
+    FAR_FACTOR,
+    FAR_MEAN,
+    FLUORESCENCE,
+    TRANSMITTED,
+)
 from isl.specs import Region
 
 # Mean and standard deviation that networks are trained on.
@@ -27,8 +32,7 @@ class Limits:
     """From where on something is a problem.
 
     The published sample has at most 0.3 % of its pixels at the maximum and
-    0.5 % at 0; its means are within 0.01 of those that images are normalised
-    to, its standard deviations 0.84 to 0.9 times those.
+    0.5 % at 0.
 
     Attributes:
         saturated: Share of the pixels at the maximum.
@@ -40,8 +44,8 @@ class Limits:
 
     saturated: float = 0.01
     black: float = 0.05
-    mean: float = 0.1
-    contrast: float = 2.0
+    mean: float = FAR_MEAN
+    contrast: float = FAR_FACTOR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,18 +194,14 @@ def _check_image(report: ImageReport, limits: Limits) -> Iterator[Problem]:
         yield problem("black", what)
     target = _NORMALISED.get(report.channel.role)
     if target is not None:
-        ratio = values.standard_deviation / target.std
-        if (
-            abs(values.mean - target.mean) > limits.mean
-            or not 1 / limits.contrast <= ratio <= limits.contrast
-        ):
-            yield problem(
-                "intensity",
-                f"mean {values.mean:.3g} and standard deviation "
-                f"{values.standard_deviation:.3g} are far from "
-                f"{target.mean} and {target.std}, which networks are trained "
-                "on",
-            )
+        distance = target.describe_distance(
+            values.mean,
+            values.standard_deviation,
+            limits.mean,
+            limits.contrast,
+        )
+        if distance:
+            yield problem("intensity", distance)
 
 
 def _check_channel(reports: Sequence[ImageReport]) -> Iterator[Problem]:

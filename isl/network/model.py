@@ -15,6 +15,9 @@ from isl.network.unet_body import build_unet_body
 # Original: decay 0.999 of the moving statistics (isl/models/model_util.py).
 ORIGINAL_BATCH_NORM_MOMENTUM = 0.999
 
+# The layer in which the towers meet.
+MERGE = "merge"
+
 
 def autoencoding_head_name(z: int) -> str:
     """Name of the head that predicts input plane `z` itself."""
@@ -121,7 +124,7 @@ def build_body(
         for block in tower:
             x = blocks.residual_block(x, block, momentum, initializer)
         outputs.append(x)
-    x = layers.Concatenate(name="merge")(outputs)
+    x = layers.Concatenate(name=MERGE)(outputs)
     for block in plan_trunk(architecture, inputs.shape[-1]):
         x = blocks.residual_block(x, block, momentum, initializer)
     return x

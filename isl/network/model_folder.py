@@ -256,7 +256,8 @@ def assign_weights(
     """Gives a network the weights of `read_weights`.
 
     Raises:
-        InputError: If one is missing, unknown or of another shape.
+        InputError: If one is missing, unknown, of another shape or not
+            finite.
     """
     expected = named_weights(model)
     for problem, names in (
@@ -271,4 +272,6 @@ def assign_weights(
                 f"weight {name} of shape {values[name].shape}, not "
                 f"{tuple(weight.shape)}"
             )
+        if not np.isfinite(values[name]).all():
+            raise InputError(f"weight {name} with values that are not finite")
         weight.assign(values[name])

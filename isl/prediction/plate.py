@@ -8,22 +8,20 @@ stands in nobody's way: the next one that comes begins the well anew.
 """
 
 import collections
-import contextlib
 import dataclasses
 import functools
-import glob
 import pathlib
 import platform
-import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
-import filelock
 import keras
 import tqdm
 
+from isl.claims import claim
 from isl.errors import InputError
+from isl.files import remove_leftovers
 from isl.images import PlateWriter, describe_choice
 from isl.prediction.output import OpenSink, file_sink, predict_to_sink
 from isl.prediction.plate_job import (
@@ -32,6 +30,7 @@ from isl.prediction.plate_job import (
     PlateWell,
     digest_model,
 )
+from isl.prediction.plausibility import describe_unlikeness
 from isl.prediction.request import ReadyModel, Request, load_ready_model
 
 # What became of a well: predicted now; there already; in the hands of
@@ -40,9 +39,6 @@ PREDICTED = "predicted"
 FOUND = "found"
 CLAIMED = "claimed"
 FAILED = "failed"
-
-# Of those who wait for a claim, seconds: file systems of clusters are slow.
-_POLL_SECONDS = 0.5
 
 # A process has one model, and a well has all of its threads.
 _one_well_at_a_time = threading.Lock()
@@ -57,12 +53,15 @@ class Outcome:
         status: `PREDICTED`, `FOUND`, `CLAIMED` or `FAILED`.
         reason: Why it failed, in one line.
         planes: Which were used, if not all in their order.
+        unlike: How the images differ from those that networks learn from, if
+            they do.
     """
 
     well: str
     status: str
     reason: str = ""
     planes: str = ""
+    unlike: str = dataclasses.field(default="", compare=False)
 
 
 # Predicts wells and yields what became of each, in any order.
@@ -146,7 +145,8 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
         InputError: If this process cannot use the model.
     """
     name, output = well.input.name, pathlib.Path(job.output, well.output)
-    with _claim(job, name, wait) as is_ours:
+    lock = pathlib.Path(job.output, CLAIMS, f"{name}.lock")
+    with claim(lock, wait) as is_ours:
         if output.exists():
             return Outcome(name, FOUND)
         if not is_ours:
@@ -160,19 +160,15 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
                 job.num_threads,
             )
             try:
-                planes = _predict(job, well, ready)
+                return _predict(job, well, ready)
             # Whatever is wrong with a well, others may be well.
             except Exception as error:
                 return Outcome(name, FAILED, _describe(error))
-    return Outcome(name, PREDICTED, planes=planes)
 
 
-def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> str:
-    """Returns which planes were used, if not all in their order."""
+def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
     output = pathlib.Path(job.output, well.output)
-    # Of a process that was killed.
-    for rest in output.parent.glob(f".{glob.escape(output.name)}.*"):
-        shutil.rmtree(rest)
+    remove_leftovers(output)
     opened = well.input.open()
     planes, tiling = ready.plan(opened, well.input.path)
     predict_to_sink(
@@ -184,7 +180,12 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> str:
         model_name=ready.name,
         convert=ready.convert,
     )
-    return describe_choice(planes, opened.num_z)
+    return Outcome(
+        well.input.name,
+        PREDICTED,
+        planes=describe_choice(planes, opened.num_z),
+        unlike=describe_unlikeness(opened, planes),
+    )
 
 
 def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:
@@ -214,20 +215,6 @@ def _load(
             f"another one on {platform.node()}"
         )
     return load_ready_model(model, request, num_threads)
-
-
-@contextlib.contextmanager
-def _claim(job: PlateJob, name: str, wait: bool) -> Iterator[bool]:
-    lock = filelock.FileLock(pathlib.Path(job.output, CLAIMS, f"{name}.lock"))
-    try:
-        lock.acquire(blocking=wait, poll_interval=_POLL_SECONDS)
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _describe(error: Exception) -> str:

@@ -11,9 +11,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import filelock
 import keras
 
+from isl.claims import claim
 from isl.errors import InputError
 from isl.files import read_json_object, write_json
 from isl.images import open_plate_writer
@@ -152,9 +152,8 @@ def open_plate_job(
     }
     _check_settings(output, settings)
     claims = pathlib.Path(output, CLAIMS)
-    claims.mkdir(parents=True, exist_ok=True)
     # Others may begin at the same moment, as the jobs of an array do.
-    with filelock.FileLock(claims / ".begin.lock"):
+    with claim(claims / ".begin.lock", wait=True):
         _check_settings(output, settings)
         made = settings | {"model_folder": str(model)} | provenance()
         write_json(pathlib.Path(output, SETTINGS_FILE), made)

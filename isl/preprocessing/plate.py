@@ -15,7 +15,11 @@ import numpy as np
 from isl.files import read_json, write_json
 from isl.images import write_ome_tiff
 from isl.preprocessing.output import PreparedImages
-from isl.preprocessing.preparation import SETTINGS_FILE, Preparation
+from isl.preprocessing.preparation import (
+    SETTINGS_FILE,
+    SPEC_FILE,
+    Preparation,
+)
 from isl.preprocessing.raw_images import RawImages
 from isl.preprocessing.scaling import (
     SHARED_SCOPES,
@@ -29,7 +33,6 @@ from isl.preprocessing.scratch import ScratchImages, scratch_images
 from isl.provenance import provenance
 from isl.specs import DatasetSpec
 
-SPEC_FILE = "spec.json"
 FLAT_FIELDS = "flat_fields"
 
 

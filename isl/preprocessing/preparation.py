@@ -37,6 +37,7 @@ from isl.preprocessing.well_tiles import WellTiles
 from isl.specs import DatasetSpec
 
 SETTINGS_FILE = "preparation.json"
+SPEC_FILE = "spec.json"
 RECORDS = "records"
 STATISTICS = "statistics"
 
@@ -184,6 +185,13 @@ def open_preparation(
 def _check_settings(preparation: Preparation) -> None:
     path = preparation.output_dir / SETTINGS_FILE
     if not path.exists():
+        spec = preparation.output_dir / SPEC_FILE
+        if spec.exists():
+            raise InputError(
+                f"{spec}: output_dir must not hold a spec that was not "
+                f"prepared here, as it would be replaced; choose a new "
+                f"folder. Received: a folder without {SETTINGS_FILE}"
+            )
         return
     stored = read_json_object(path)
     for name, value in preparation.settings().items():

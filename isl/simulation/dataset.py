@@ -24,6 +24,11 @@ from isl.specs.evaluation import (
 from isl.specs.region import Region
 
 TRUTH_FILE = "nuclei.csv"
+SPEC_FILE = "spec.json"
+_TRUTH = {
+    "value": f"{TRUTH_FILE} in the folder of each well",
+    "source": "simulation",
+}
 TRUTH_COLUMNS = (
     "row",
     "column",
@@ -109,10 +114,7 @@ def simulated_spec(
                 "value": "simulated neurons, glia and dead cells",
                 "source": "simulation",
             },
-            "truth": {
-                "value": f"{TRUTH_FILE} in the folder of each well",
-                "source": "simulation",
-            },
+            "truth": _TRUTH,
         },
     )
 
@@ -147,6 +149,8 @@ def write_dataset(
     if seed < 0:
         raise InputError(f"seed: must not be negative. Received: {seed}")
     spec = simulated_spec(num_wells, size, num_z, modality)
+    spec_path = pathlib.Path(output_dir) / SPEC_FILE
+    _check_spec_is_ours(spec_path)
     for well_spec in spec.wells:
         _check_is_ours(pathlib.Path(output_dir) / well_spec.path)
     progress = tqdm.tqdm(
@@ -156,8 +160,21 @@ def write_dataset(
         well = wells.simulate_well((seed, index), (size, size), num_z, modality)
         folder = pathlib.Path(output_dir) / well_spec.path
         write_well(folder, well_spec.name, well)
-    files.write_json(pathlib.Path(output_dir) / "spec.json", spec.to_dict())
+    files.write_json(spec_path, spec.to_dict())
     return spec
+
+
+def _check_spec_is_ours(path: pathlib.Path) -> None:
+    """Raises InputError for a spec of wells that were not simulated."""
+    if not path.exists():
+        return
+    facts = files.read_json_object(path).get("facts")
+    if not isinstance(facts, dict) or facts.get("truth") != _TRUTH:
+        raise InputError(
+            f"{path}: output_dir must not hold the spec of other wells, as it "
+            f"would be replaced; choose another. Received: a spec of wells "
+            f"that were not simulated"
+        )
 
 
 def _check_is_ours(folder: pathlib.Path) -> None:

@@ -45,6 +45,7 @@ _NOT_NEGATIVE = (
     "noise",
     "rotation",
     "zoom",
+    "weight_decay",
 )
 
 
@@ -90,6 +91,11 @@ class TrainConfig:
         rotation: Training patches are turned by up to this, beside quarter
             turns, degrees (`isl.training.warping`).
         zoom: They are enlarged or reduced by up to this, as a logarithm.
+        dropout: Share of the filters of the towers that the trunk does not
+            get in a training step, others for each patch, as long as the
+            statistics are not frozen (`isl.training.dropout`).
+        weight_decay: Kernels lose this times the learning rate of themselves
+            in each step (Loshchilov and Hutter 2019, arXiv:1711.05101).
         averaging: Momentum of the exponential moving average of the weights,
             which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its
@@ -157,6 +163,8 @@ class TrainConfig:
     noise: float = 0.0
     rotation: float = 0.0
     zoom: float = 0.0
+    dropout: float = 0.0
+    weight_decay: float = 0.0
     averaging: float = 0.0
     initialise_head_biases: bool = False
     num_validation_crops: int = 8
@@ -215,7 +223,7 @@ class TrainConfig:
                 f"frozen_norm_share must lie between 0 and 1. Received: "
                 f"{self.frozen_norm_share}"
             )
-        for name in ("momentum", "averaging"):
+        for name in ("momentum", "averaging", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(
                     f"{name} must be at least 0 and below 1. Received: "
@@ -252,6 +260,11 @@ class TrainConfig:
                 f"patience must come with keep_best, which saves the epoch "
                 f"that it goes back to. Received: {self.patience}"
             )
+        if self.batch_size % self.accumulation_steps:
+            raise InputError(
+                f"accumulation_steps must divide batch_size "
+                f"({self.batch_size}). Received: {self.accumulation_steps}"
+            )
         labels = self.labels
         if labels is not None and not 0 < len(set(labels)) == len(labels):
             raise InputError(
@@ -260,7 +273,7 @@ class TrainConfig:
             )
         self._check_heads()
         self._check_transfer()
-        self._check_memory()
+        self._check_towers()
 
     def _check_heads(self) -> None:
         is_regression = self.loss == REGRESSION_LOSS
@@ -289,17 +302,15 @@ class TrainConfig:
                     f"start from. Received: {getattr(self, name)}"
                 )
 
-    def _check_memory(self) -> None:
-        if self.batch_size % self.accumulation_steps:
-            raise InputError(
-                f"accumulation_steps must divide batch_size "
-                f"({self.batch_size}). Received: {self.accumulation_steps}"
-            )
-        if self.remat and not isinstance(self.architecture, Architecture):
-            raise InputError(
-                "remat must be off for a network without residual blocks. "
-                "Received: True"
-            )
+    def _check_towers(self) -> None:
+        if isinstance(self.architecture, Architecture):
+            return
+        for name, off in (("remat", "off"), ("dropout", "0")):
+            if getattr(self, name):
+                raise InputError(
+                    f"{name} must be {off} for a network without towers of "
+                    f"residual blocks. Received: {getattr(self, name)}"
+                )
 
     @property
     def intensity_changes(self) -> IntensityChanges:

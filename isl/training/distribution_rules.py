@@ -89,6 +89,11 @@ def check_mirrored(config: TrainConfig, num_devices: int) -> None:
         raise InputError(
             "remat must be off with distribution=mirrored. Received: True"
         )
+    if config.dropout:
+        raise InputError(
+            f"dropout must be 0 with distribution=mirrored, under which each "
+            f"device would draw the same. Received: {config.dropout}"
+        )
 
 
 def check_data_parallel(

@@ -15,6 +15,7 @@ from isl.training.batch_parts import split_batch
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch
 from isl.training.distribution import Distribution
+from isl.training.dropout import build_dropout, draw_as_in_step
 from isl.training.normalization import Recalibrator
 from isl.training.start import build_optimizer, compile_for_training
 
@@ -48,6 +49,7 @@ class Learner:
         self._config = config
         self._distribution = distribution
         with distribution.scope():
+            self._dropout = build_dropout(config.dropout, config.seed)
             distribution.prepare(model)
             optimizer = build_optimizer(config, model, transfer)
             self.trained = self._compile(optimizer)
@@ -62,7 +64,12 @@ class Learner:
         self, optimizer: keras.Optimizer, training: bool | None = None
     ) -> keras.Model:
         return compile_for_training(
-            self.model, self._config, self._config.labels, optimizer, training
+            self.model,
+            self._config,
+            self._config.labels,
+            optimizer,
+            training,
+            self._dropout,
         )
 
     @property
@@ -120,12 +127,17 @@ class Learner:
         self, trained: keras.Model, batch: Batch
     ) -> list[dict[str, float]]:
         """Updates the weights once; returns the losses of each part."""
+        num_parts = self._config.accumulation_steps
         with self._distribution.scope():
+            if self._dropout is not None:
+                draw_as_in_step(
+                    self._dropout, self._config.seed, self.step * num_parts
+                )
             return [
                 trained.train_on_batch(
                     *self._distribution.share(part), return_dict=True
                 )
-                for part in split_batch(batch, self._config.accumulation_steps)
+                for part in split_batch(batch, num_parts)
             ]
 
     def renew_statistics(

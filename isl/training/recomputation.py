@@ -19,6 +19,7 @@ from isl.network.architecture import (
     plan_towers,
     plan_trunk,
 )
+from isl.network.model import MERGE
 
 
 class RecomputedBlock(layers.Layer):
@@ -90,7 +91,9 @@ def with_recomputed_blocks(
 
     split = keras.Model(model.inputs, [entry(blocks[0]) for blocks in towers])
     merge = keras.Model(
-        [result(blocks[-1]) for blocks in towers], entry(trunk[0])
+        [result(blocks[-1]) for blocks in towers],
+        entry(trunk[0]),
+        name=MERGE,
     )
     heads = keras.Model(result(trunk[-1]), model.output)
     inputs = keras.Input(model.inputs[0].shape[1:], name="planes")

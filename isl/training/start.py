@@ -14,6 +14,7 @@ from isl.network.unet_body import for_training
 from isl.training.augmentation import with_changes
 from isl.training.config import TrainConfig
 from isl.training.crops import CropSampler, target_histograms
+from isl.training.dropout import with_dropout
 from isl.training.optimizer import TrainingAdam, create_variables
 from isl.training.recomputation import with_recomputed_blocks
 from isl.training.supervision import with_sparse_heads
@@ -111,7 +112,11 @@ def build_optimizer(
             for name in transfer.restored_body
             for variable in model.get_layer(name).trainable_variables
         ]
-    return TrainingAdam(config.learning_rate, **options)
+    if config.weight_decay:
+        options["weight_decay"] = config.weight_decay
+    optimizer = TrainingAdam(config.learning_rate, **options)
+    optimizer.exclude_from_weight_decay(var_names=["beta", "bias", "gamma"])
+    return optimizer
 
 
 def compile_for_training(
@@ -120,6 +125,7 @@ def compile_for_training(
     labels: Sequence[str],
     optimizer: keras.Optimizer,
     training: bool | None = None,
+    dropout: keras.Layer | None = None,
 ) -> keras.Model:
     """Prepares a network for `train_on_batch`.
 
@@ -129,6 +135,7 @@ def compile_for_training(
         labels: Which heads are labels; the others predict input planes.
         optimizer: Shared by all that is compiled from one network.
         training: See `isl.network.model.with_raw_input`.
+        dropout: From `isl.training.dropout.build_dropout`.
 
     Returns:
         A model of the batches of `isl.training.crops`.
@@ -145,6 +152,8 @@ def compile_for_training(
         )
     if config.remat:
         network = with_recomputed_blocks(network, config.architecture)
+    if dropout is not None:
+        network = with_dropout(network, dropout)
     trained = with_raw_input(network, heads, training)
     if config.intensity_changes:
         trained = with_changes(trained)

@@ -7,18 +7,20 @@ step only, so a run that was killed ends with the same weights as one that was
 not (except under `max_minutes`, where the schedule follows the clock).
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
+from isl.claims import claim
 from isl.errors import DivergenceError, InputError
+from isl.files import remove_leftovers
 from isl.network.model_folder import (
     ModelDescription,
     assign_weights,
@@ -27,6 +29,7 @@ from isl.network.model_folder import (
 )
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import (
+    CHECKPOINT_FILE,
     Position,
     check_settings,
     describe_run,
@@ -54,6 +57,7 @@ from isl.training.start import start_weights
 from isl.training.validation import Validation, Validator
 
 MODEL_FOLDER = "model"
+LOCK_FILE = ".lock"
 
 
 class Trainer:
@@ -207,7 +211,36 @@ class Trainer:
             after_epoch: Told the steps done and the scores of the validation
                 patches when an epoch has been saved; what it raises ends the
                 run.
+
+        Raises:
+            InputError: If another process trains in the folder.
         """
+        with self._claimed():
+            self._train(show_progress, draw_calibration, after_epoch)
+
+    @contextlib.contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Keeps others, who would write the same files, out of the folder."""
+        if not self._distribution.is_chief:
+            yield
+            return
+        with claim(self.workdir / LOCK_FILE) as is_ours:
+            if not is_ours:
+                raise InputError(
+                    f"{self.workdir}: must be trained in by one process at a "
+                    f"time; choose a new folder or wait. Received: another "
+                    f"one is at it"
+                )
+            for name in (CHECKPOINT_FILE, MODEL_FOLDER):
+                remove_leftovers(self.workdir / name)
+            yield
+
+    def _train(
+        self,
+        show_progress: bool,
+        draw_calibration: DrawCalibration | None,
+        after_epoch: Callable[[int, Validation], None] | None,
+    ) -> None:
         record = None
         if self._distribution.is_chief:
             record = RunRecord(
@@ -325,7 +358,9 @@ class Trainer:
             inputs = iter_recalibration_inputs(self._sampler, self.config)
             self.learner.renew_statistics(inputs)
 
-    def _judged(self, recalibrate: bool) -> AbstractContextManager[None]:
+    def _judged(
+        self, recalibrate: bool
+    ) -> contextlib.AbstractContextManager[None]:
         inputs = iter_recalibration_inputs(self._sampler, self.config)
         return self.learner.judged(inputs if recalibrate else None)
 

@@ -1,0 +1,41 @@
+"""Several processes, perhaps on several machines, keep out of each other's way.
+
+What a process works on stands for a file that it has locked. The operating
+system takes the lock away when the process ends, however it ends, so one that
+was killed stands in nobody's way.
+"""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Iterator
+
+import filelock
+
+# Of those who wait for a claim, seconds: file systems of clusters are slow.
+_POLL_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def claim(path: str | os.PathLike, wait: bool = False) -> Iterator[bool]:
+    """Holds a claim while the block runs.
+
+    Args:
+        path: File that stands for the claim; made if it is not there.
+        wait: Whether to wait for another process that holds it.
+
+    Yields:
+        Whether the claim is held; if not, another process has it.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=wait, poll_interval=_POLL_SECONDS)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,52 @@
+"""Tells when an image does not look like what networks learn from.
+
+A network answers whatever it is given, raw camera images too, and its answers
+do not show it. So a few windows of the image are measured first.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+
+from isl.images import Well, fill_absent
+from isl.preprocessing.normalization import (
+    STORED_MAX,
+    TRANSMITTED,
+    Statistics,
+)
+
+# Windows are measured at three places of either axis.
+_WINDOW = 256
+
+
+def describe_unlikeness(well: Well, planes: Sequence[int | None]) -> str:
+    """Says how an image differs from normalised ones.
+
+    Args:
+        well: The image.
+        planes: Which of its planes are used, from
+            `isl.prediction.predictor.select_planes`.
+
+    Returns:
+        The text; empty if it does not differ much.
+
+    Raises:
+        InputError: If a file cannot be decoded.
+    """
+    used = tuple(well.planes[z] for z in fill_absent(planes))
+    stack = dataclasses.replace(well, planes=used)
+    measured = Statistics.merge(
+        Statistics.of(stack.read_planes(rows, columns).reshape(1, -1))
+        for rows, columns in itertools.product(*map(_iter_windows, well.shape))
+    )
+    distance = TRANSMITTED.describe_distance(
+        measured.mean / STORED_MAX, measured.std / STORED_MAX
+    )
+    return distance and f"{distance}; normalise with experiments/prepare.py"
+
+
+def _iter_windows(length: int) -> Iterator[slice]:
+    """Yields windows at the beginning, the middle and the end of an axis."""
+    last = max(length - _WINDOW, 0)
+    for start in sorted({0, last // 2, last}):
+        yield slice(start, min(start + _WINDOW, length))
