@@ -132,9 +132,18 @@ def test_no_normalization_is_left_and_half_of_them_cost_nothing():
     blocks, upscales = 19, 3
     assert count["norm"] == 2 * blocks + len(LABELS)
     assert count["rescaling"] == 2 * blocks - upscales + len(LABELS)
-    # One for each activation, and where the towers join.
-    assert count["join"] == 2 * blocks + len(LABELS) + 1
-    assert count["join_before"] == count["join"] + blocks - upscales
+    # One for each activation, and where the towers join, but where a block
+    # makes few filters of many: those are never joined.
+    assert count["join_before"] == 3 * blocks - upscales + len(LABELS) + 1
+    assert count["join"] == count["join_before"] - 2 * blocks + upscales
+    parts = {
+        layer.name: layer
+        for layer in folded.layers
+        if "_reduce_part" in layer.name
+    }
+    assert len(parts) == 4 * (blocks - upscales) + 2 * upscales
+    # Added once: the bias of the block.
+    assert not np.any(parts["trunk_00_in_scale_reduce_part3"].get_weights()[1])
 
 
 def test_what_others_read_is_not_folded():

@@ -4,7 +4,10 @@ In prediction a batch normalisation is a scale and an offset of each filter
 (Ioffe and Szegedy 2015, section 3.1). After a convolution that nothing else
 reads, both become part of its kernel and its bias; elsewhere they are computed
 once instead of for each batch. Concatenations wait until after the
-activations, so that nothing is copied twice (BUILD_NOTES D36).
+activations, so that nothing is copied twice (BUILD_NOTES D36). Where a
+convolution makes few filters of many, each part of a concatenation is convolved
+by itself and the results are added, which moves less than to copy the parts
+(BUILD_NOTES D60).
 """
 
 import collections
@@ -16,6 +19,9 @@ import numpy as np
 from keras import layers, ops, tree
 
 _CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose)
+
+# Times as many as a convolution makes: those that it is done in parts from.
+_MANY_FILTERS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +64,8 @@ def fold_normalization(model: keras.Model) -> keras.Model:
 
     Returns:
         A functional model with the inputs, the outputs and, but for
-        normalisations, the names of the layers of `model`. Results differ by
+        normalisations and convolutions done in parts, the names of the layers
+        of `model`. Results differ by
         rounding. It is for prediction: in training it would do the same.
     """
     rebuilding = _Rebuilding(_plan(model))
@@ -121,6 +128,9 @@ class _Rebuilding:
             return args[0]
         if isinstance(layer, layers.BatchNormalization):
             return _rescale(_affine(layer), args[0], layer)
+        if self._is_done_in_parts(layer, args[0]):
+            _, parts = self._parts[id(args[0])]
+            return _convolve_parts(layer, folded, parts)
         if isinstance(layer, _CONVOLUTIONS) and folded is not None:
             return _convolve(layer, folded, args[0])
         if isinstance(layer, layers.Concatenate):
@@ -134,6 +144,13 @@ class _Rebuilding:
         output = copy(*args, **kwargs)
         copy.set_weights(layer.get_weights())
         return output if folded is None else _rescale(folded, output, layer)
+
+    def _is_done_in_parts(self, layer: keras.Operation, x) -> bool:
+        return (
+            isinstance(layer, layers.Conv2D)
+            and id(x) in self._parts
+            and x.shape[-1] > _MANY_FILTERS * layer.filters
+        )
 
     def _concatenate(self, tensors):
         """Concatenates filters, or parts of what is itself concatenated.
@@ -158,10 +175,34 @@ def _convolve(layer: layers.Layer, affine: _Affine, x):
     """Applies a convolution and what comes after it as one."""
     copy = type(layer).from_config({**layer.get_config(), "use_bias": True})
     output = copy(x)
-    weights = layer.get_weights()
-    kernel, bias = (*weights, 0.0)[:2]
+    copy.set_weights(_folded_weights(layer, affine))
+    return output
+
+
+def _convolve_parts(layer: layers.Conv2D, affine: _Affine | None, parts):
+    """Applies a convolution to what would be concatenated."""
+    affine = affine or _Affine(np.ones(layer.filters), np.zeros(layer.filters))
+    kernel, bias = _folded_weights(layer, affine)
+    total, start = None, 0
+    for index, part in enumerate(parts):
+        name = f"{layer.name}_part{index}"
+        # A bias of zeros too: after one, TensorFlow adds in the convolution.
+        config = {**layer.get_config(), "use_bias": True, "name": name}
+        copy = layers.Conv2D.from_config(config)
+        output = copy(part)
+        stop = start + part.shape[-1]
+        copy.set_weights([kernel[:, :, start:stop], bias])
+        total = output if total is None else ops.add(total, output)
+        start, bias = stop, np.zeros_like(bias)
+    return total
+
+
+def _folded_weights(
+    layer: layers.Layer, affine: _Affine
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias of a convolution and what comes after it."""
+    kernel, bias = (*layer.get_weights(), 0.0)[:2]
     # A transposed convolution has its output filters before its input's.
     is_transposed = isinstance(layer, layers.Conv2DTranspose)
     scale = affine.scale[:, np.newaxis] if is_transposed else affine.scale
-    copy.set_weights([kernel * scale, bias * affine.scale + affine.offset])
-    return output
+    return kernel * scale, bias * affine.scale + affine.offset
