@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from isl.errors import InputError
 from isl.images import (
@@ -266,11 +267,16 @@ def test_other_settings_in_the_same_folder_are_refused(plate, tmp_path):
 
 def test_fractions_are_not_rounded_away(tmp_path):
     write_plate(tmp_path, ("A1",), num_z=1, label_z=1)
-    for path in (tmp_path / "plate").iterdir():
-        camera = tifffile.imread(path)
-        tifffile.imwrite(path, (camera / 65535).astype(np.float32))
+    for path in list((tmp_path / "plate").iterdir()):
+        camera = np.asarray(Image.open(path))
+        path.unlink()
+        tifffile.imwrite(
+            path.with_suffix(".tif"), (camera / 65535).astype(np.float32)
+        )
+    pattern = SPEC["source"]["pattern"].replace("png", "tif")
+    spec = make_spec([STITCH], pattern=pattern)
     with pytest.raises(InputError, match="must be scaled by a step normalize"):
-        run_prepare(tmp_path, tmp_path / "out", spec=make_spec([STITCH]))
+        run_prepare(tmp_path, tmp_path / "out", spec=spec)
     assert not (tmp_path / "out" / "A1").exists()
 
 

@@ -72,6 +72,7 @@ def read_log(workdir):
 def test_writes_what_the_contract_says(finished):
     names = {path.name for path in finished.workdir.iterdir()}
     assert names == {
+        LOCK_FILE,
         "config.json",
         "log.csv",
         "model",

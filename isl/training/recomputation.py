@@ -93,7 +93,6 @@ def with_recomputed_blocks(
     merge = keras.Model(
         [result(blocks[-1]) for blocks in towers],
         entry(trunk[0]),
-        name=MERGE,
     )
     heads = keras.Model(result(trunk[-1]), model.output)
     inputs = keras.Input(model.inputs[0].shape[1:], name="planes")
@@ -103,4 +102,5 @@ def with_recomputed_blocks(
             for blocks, x in zip(towers, split(inputs), strict=True)
         ]
     )
+    x = layers.Identity(name=MERGE)(x)  # Found as in the network itself.
     return keras.Model(inputs, heads(apply(trunk, x)))
