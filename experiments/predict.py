@@ -4,14 +4,14 @@ r"""Predicts label images from a z-stack in transmitted light.
         --input=simulated/A1 --output=A1.ome.tif --statistics=median,entropy
 
 Writes an OME-TIFF or an OME-Zarr, axes CYX, float32 in [0, 1], with a channel
-for each label and statistic, named `LABEL:statistic`. Memory does
-not depend on the size of the image, unless its planes must be read whole: of
-PNG files, of vendors' files, and of compressed TIFFs with one strip a plane.
+for each label and statistic, named `LABEL:statistic`. Memory does not depend on
+the size of the image, unless planes must be read whole: of PNG, of vendors'
+files, and of compressed TIFFs with one strip a plane.
 
 A stack with another number of planes than the model takes feeds it planes at
 equal distances, as the original does, or those around its middle, as the model
-was trained; the last line names them.
-
+was trained, which the last line names. A warning tells if nine windows of the
+image are far from the mean and the contrast of normalised ones.
 With `--padding=none` only pixels whose field of view lies inside the image are
 predicted; the offset stands in the annotations of the output (`origin`).
 """

@@ -52,7 +52,8 @@ def _parse(argv: list[str]) -> list[str]:
 def _describe(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return str(error)
-    return f"{error.filename}: {error.strerror}"
+    names = filter(None, (error.filename, error.filename2))
+    return f"{', '.join(map(str, names))}: {error.strerror}"
 
 
 def _fail(message: str) -> NoReturn:

@@ -12,6 +12,9 @@ from typing import Any
 
 from isl.errors import InputError
 
+# What stood at a path, while a folder takes its place.
+_REPLACED = "replaced"
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
@@ -33,7 +36,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent)
     )
     temporary = holder / path.name
-    replaced = holder / "replaced"
+    replaced = holder / _REPLACED
     try:
         yield temporary
         if path.is_dir() and temporary.is_dir():
@@ -55,6 +58,9 @@ def make_folder(path: str | os.PathLike, flag: str) -> pathlib.Path:
         path: The folder.
         flag: What it was given by, for messages.
 
+    Returns:
+        The folder.
+
     Raises:
         InputError: If it cannot be made or written into.
     """
@@ -73,13 +79,19 @@ def make_folder(path: str | os.PathLike, flag: str) -> pathlib.Path:
 def remove_leftovers(path: str | os.PathLike) -> None:
     """Removes what killed writers of a path have left beside it.
 
+    What one of them had moved aside, and not yet replaced, is moved back.
+
     Args:
         path: As `atomic_path` takes it. Nobody may be writing it now.
     """
     path = pathlib.Path(path)
     for holder in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        if holder.is_dir():
-            shutil.rmtree(holder)
+        if not holder.is_dir():
+            continue
+        replaced = holder / _REPLACED
+        if replaced.exists() and not path.exists():
+            os.rename(replaced, path)
+        shutil.rmtree(holder)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -240,6 +240,21 @@ def test_evicting_loses_nothing(tmp_path):
     assert path.read_bytes() == b"x" * 10_000
 
 
+def test_each_method_has_the_limit_of_its_precision(monkeypatch):
+    monkeypatch.setattr(
+        measure,
+        "matrix_product",
+        lambda precision: lambda: {"float32": 1.0}.get(precision, 2.0),
+    )
+    work = [
+        workloads.prediction_workload(MODEL, "fast", 24, engine=engine)
+        for engine in ("keras_bfloat16", "keras")
+    ]
+    reports = measure_workloads("predict", work, MODEL, 1)
+    limits = [r["machine_multiply_adds_per_second"] for r in reports]
+    assert limits == [2.0, 1.0]
+
+
 def test_bfloat16_moves_half_the_bytes():
     full, half = (
         workloads.prediction_workload(MODEL, "fast", 24, engine=engine)

@@ -83,8 +83,9 @@ def test_wrong_values_are_named(name, value):
         dataclasses.replace(MICRO_CONFIG, **{name: value}).check()
 
 
-def test_averaging_comes_with_statistics_of_its_own():
-    config = dataclasses.replace(MICRO_CONFIG, averaging=0.9)
+@pytest.mark.parametrize("name", ["averaging", "dropout"])
+def test_these_come_with_statistics_of_their_own(name):
+    config = dataclasses.replace(MICRO_CONFIG, **{name: 0.9})
     with pytest.raises(InputError, match="recalibration_batches must"):
         config.check()
     dataclasses.replace(config, recalibration_batches=1).check()

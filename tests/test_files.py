@@ -179,6 +179,17 @@ def test_a_folder_to_write_into_is_made_at_once(tmp_path):
             make_folder(path, "output_dir")
 
 
+def test_what_a_killed_writer_moved_aside_is_moved_back(tmp_path):
+    model = tmp_path / "model"
+    holder = tmp_path / ".model.k1ll3d"
+    (holder / "model").mkdir(parents=True)
+    (holder / "replaced").mkdir()
+    (holder / "replaced" / "weights").write_text("the best")
+    remove_leftovers(model)
+    assert (model / "weights").read_text() == "the best"
+    assert names(tmp_path) == ["model"]
+
+
 def test_what_a_killed_writer_left_is_removed(tmp_path):
     holder = tmp_path / ".plane[1].png.k1ll3d"
     holder.mkdir()

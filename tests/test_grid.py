@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import multiprocessing
 import pathlib
 
 import pytest
@@ -16,7 +15,6 @@ from isl.ablation.table import (
     read_result,
     write_result,
 )
-from isl.claims import claim
 from isl.errors import InputError
 from isl.network.networks import NETWORKS
 
@@ -212,29 +210,6 @@ def test_wrong_shards_are_refused(shard):
 def test_runs_that_are_not_there_are_refused(only):
     with pytest.raises(InputError, match=f"from 0 to 6. Received: {only}"):
         select_cells(CELLS, only=only)
-
-
-def hold(path, held, release):
-    with claim(path):
-        held.set()
-        release.wait(30)
-
-
-def test_a_claim_is_held_by_one_process(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    path = tmp_path / "folder" / "lock"
-    process = context.Process(target=hold, args=(path, held, release))
-    process.start()
-    try:
-        assert held.wait(60)
-        with claim(path) as is_ours:
-            assert not is_ours
-    finally:
-        process.kill()  # The system frees what it held.
-        process.join()
-    with claim(path) as is_ours:
-        assert is_ours
 
 
 ROW = TableRow(

@@ -32,7 +32,7 @@ ROOMS = (
 OUTSIDE = {
     "specs": set(),
     "download": {"google_crc32c", "tqdm"},
-    "images": {"numpy", "tifffile", "PIL", "zarr", "filelock"},
+    "images": {"numpy", "tifffile", "PIL", "zarr"},
     "inspection": {"numpy", "tifffile", "PIL", "tqdm"},
 }
 # Files that may use what the others may not.

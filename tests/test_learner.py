@@ -91,6 +91,15 @@ def test_bfloat16_is_close_and_keeps_float32_where_it_matters(plain):
     [
         ({}, {"remat": True}),
         (
+            {"dropout": 0.25, "recalibration_batches": 1, "weight_decay": 1.0},
+            {
+                "dropout": 0.25,
+                "recalibration_batches": 1,
+                "weight_decay": 1.0,
+                "remat": True,
+            },
+        ),
+        (
             {"frozen_norm_share": 1.0},
             {"frozen_norm_share": 1.0, "accumulation_steps": 2},
         ),

@@ -275,7 +275,7 @@ def test_fractions_are_not_rounded_away(tmp_path):
         )
     pattern = SPEC["source"]["pattern"].replace("png", "tif")
     spec = make_spec([STITCH], pattern=pattern)
-    with pytest.raises(InputError, match="must be scaled by a step normalize"):
+    with pytest.raises(InputError, match="must hold whole numbers.*float32"):
         run_prepare(tmp_path, tmp_path / "out", spec=spec)
     assert not (tmp_path / "out" / "A1").exists()
 

@@ -107,17 +107,35 @@ def test_log_has_a_row_an_epoch(finished):
 def test_a_folder_has_one_run_at_a_time(data, tmp_path):
     spec, root = data
     trainer = Trainer(CONFIG, [spec], root, tmp_path)
-    left = tmp_path / ".checkpoint.weights.h5.abc"
-    left.mkdir()
     with (
         claim(tmp_path / LOCK_FILE),
         pytest.raises(InputError, match=f"^{tmp_path}: must.*one process"),
     ):
         trainer.train()
     assert trainer.step == 0
+    with (
+        claim(tmp_path / LOCK_FILE),
+        pytest.raises(InputError, match="must.*one process"),
+    ):
+        Trainer(CONFIG, [spec], root, tmp_path)
+    other = Trainer(CONFIG, [spec], root, tmp_path)
     trainer.train()
     assert trainer.step == CONFIG.num_steps
-    assert not left.exists()
+    with pytest.raises(InputError, match="meanwhile; start again"):
+        other.train()
+
+
+def test_what_a_kill_left_is_gone_and_its_model_is_back(data, tmp_path):
+    spec, root = data
+    left = [
+        tmp_path / f".{name}.k1" for name in ("checkpoint.weights.h5", "model")
+    ]
+    for folder in left:
+        folder.mkdir()
+    (left[1] / "replaced").mkdir()
+    Trainer(CONFIG, [spec], root, tmp_path)
+    assert not any(folder.exists() for folder in left)
+    assert (tmp_path / "model").is_dir()
 
 
 def test_resumed_run_has_the_same_weights(finished, killed, data):

@@ -20,7 +20,8 @@ from keras import layers, ops, tree
 
 _CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose)
 
-# Times as many as a convolution makes: those that it is done in parts from.
+# A convolution that reads more than this times the filters that it makes is
+# done in parts.
 _MANY_FILTERS = 2
 
 
@@ -148,6 +149,8 @@ class _Rebuilding:
     def _is_done_in_parts(self, layer: keras.Operation, x) -> bool:
         return (
             isinstance(layer, layers.Conv2D)
+            and layer.groups == 1
+            and layer.activation is keras.activations.linear
             and id(x) in self._parts
             and x.shape[-1] > _MANY_FILTERS * layer.filters
         )

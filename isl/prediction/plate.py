@@ -61,7 +61,7 @@ class Outcome:
     status: str
     reason: str = ""
     planes: str = ""
-    unlike: str = dataclasses.field(default="", compare=False)
+    unlike: str = ""
 
 
 # Predicts wells and yields what became of each, in any order.
@@ -171,6 +171,7 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
     remove_leftovers(output)
     opened = well.input.open()
     planes, tiling = ready.plan(opened, well.input.path)
+    unlike = describe_unlikeness(opened, planes)
     predict_to_sink(
         _open_sink(job, well),
         ready.predictor,
@@ -184,7 +185,7 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
         well.input.name,
         PREDICTED,
         planes=describe_choice(planes, opened.num_z),
-        unlike=describe_unlikeness(opened, planes),
+        unlike=unlike,
     )
 
 

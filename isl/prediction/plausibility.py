@@ -15,7 +15,7 @@ from isl.preprocessing.normalization import (
     Statistics,
 )
 
-# Windows are measured at three places of either axis.
+# Rows and columns of a window, pixels.
 _WINDOW = 256
 
 
@@ -46,7 +46,9 @@ def describe_unlikeness(well: Well, planes: Sequence[int | None]) -> str:
 
 
 def _iter_windows(length: int) -> Iterator[slice]:
-    """Yields windows at the beginning, the middle and the end of an axis."""
+    """Yields up to three windows, from the beginning to the end of an axis."""
+    count = min(3, max(1, length // _WINDOW))
     last = max(length - _WINDOW, 0)
-    for start in sorted({0, last // 2, last}):
+    for index in range(count):
+        start = index * last // max(count - 1, 1)
         yield slice(start, min(start + _WINDOW, length))

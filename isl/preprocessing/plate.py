@@ -112,6 +112,8 @@ def _prepare_well(
 ) -> None:
     """Writes the record of a well, and the well."""
     name, step = images.mosaics.tiles.well.name, preparation.normalize
+    if step is None:
+        images.mosaics.tiles.check_whole_numbers()
     with scratch_images(preparation.output_dir, images.shape) as scratch:
         statistics = common
         measured = measure(images, scratch.append)

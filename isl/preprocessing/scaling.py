@@ -118,16 +118,9 @@ def scale_image(
         name: What error messages call it.
 
     Raises:
-        InputError: If the statistics are those of a constant image, or
-            rounding would leave nothing of it.
+        InputError: If the statistics are those of a constant image.
     """
     if statistics is None:
-        highest = image.max()
-        if highest <= 1 and (image % 1).any():
-            raise InputError(
-                f"{name}: must be scaled by a step normalize, as rounded "
-                f"intensities would be 0 or 1. Received: at most {highest:.3g}"
-            )
         return round_to(image, np.uint16)
     try:
         return normalize(image, statistics, target)

@@ -61,6 +61,17 @@ class WellTiles:
                 raise
             raise InputError(f"{plane.path}: {error}") from error
 
+    def check_whole_numbers(self) -> None:
+        """Raises InputError if files hold fractions, which rounding loses."""
+        for channel in (self.modality, *self.labels):
+            plane = self._stack(channel, 0)[0]
+            dtype = plane.read().dtype
+            if dtype.kind == "f":
+                raise InputError(
+                    f"{plane.path}: must hold whole numbers, or a step "
+                    f"normalize must scale them. Received: {dtype}"
+                )
+
     def plane_in_focus(self, channel: str) -> int:
         """Returns the plane that is in focus in most of some tiles.
 

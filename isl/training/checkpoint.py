@@ -210,6 +210,27 @@ def load_checkpoint(
         return Position()
     try:
         trained.load_weights(path)
+    except (KeyError, OSError, ValueError) as error:
+        raise _broken(path, error) from error
+    return read_position(workdir)
+
+
+def read_position(workdir: str | os.PathLike) -> Position:
+    """Reads where the checkpoint of a run stands, without its weights.
+
+    Args:
+        workdir: Folder of the run.
+
+    Returns:
+        The beginning where there is no checkpoint.
+
+    Raises:
+        InputError: If the checkpoint is broken.
+    """
+    path = pathlib.Path(workdir) / CHECKPOINT_FILE
+    if not path.is_file():
+        return Position()
+    try:
         with h5py.File(path) as file:
             return Position(
                 float(file.attrs["minutes"]),
@@ -217,10 +238,14 @@ def load_checkpoint(
                 bool(file.attrs.get("is_norm_frozen", False)),
             )
     except (KeyError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: must be a checkpoint of this run. Received: {reason}"
-        ) from error
+        raise _broken(path, error) from error
+
+
+def _broken(path: pathlib.Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"{path}: must be a checkpoint of this run. Received: {reason}"
+    )
 
 
 def _defaults() -> dict[str, Any]:

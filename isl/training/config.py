@@ -94,8 +94,8 @@ class TrainConfig:
         dropout: Share of the filters of the towers that the trunk does not
             get in a training step, others for each patch, as long as the
             statistics are not frozen (`isl.training.dropout`).
-        weight_decay: Kernels lose this times the learning rate of themselves
-            in each step (Loshchilov and Hutter 2019, arXiv:1711.05101).
+        weight_decay: In each step kernels shrink by this times the learning
+            rate, as a share (Loshchilov and Hutter 2019, arXiv:1711.05101).
         averaging: Momentum of the exponential moving average of the weights,
             which is what is validated and saved; 0: the weights as they are.
         initialise_head_biases: Starts each head at the histogram of its
@@ -245,12 +245,15 @@ class TrainConfig:
                     f"{name} must not be negative. Received: "
                     f"{getattr(self, name)}"
                 )
-        if self.averaging and not self.recalibration_batches:
-            raise InputError(
-                "recalibration_batches must be at least 1 with averaging: "
-                "averaged weights have no moving statistics of their own. "
-                "Received: 0"
-            )
+        for name, reason in (
+            ("averaging", "averaged weights have no statistics of their own"),
+            ("dropout", "those of training lack what is left out"),
+        ):
+            if getattr(self, name) and not self.recalibration_batches:
+                raise InputError(
+                    f"recalibration_batches must be at least 1 with {name}: "
+                    f"{reason}. Received: 0"
+                )
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -294,6 +297,12 @@ class TrainConfig:
             raise InputError(
                 f"body_learning_rate must be left out with freeze_body. "
                 f"Received: {self.body_learning_rate}"
+            )
+        if self.weight_decay and self.body_learning_rate is not None:
+            raise InputError(
+                f"weight_decay must be 0 with body_learning_rate, as Keras "
+                f"would let the body shrink at the rate of the heads. "
+                f"Received: {self.weight_decay}"
             )
         for name in ("freeze_body", "body_learning_rate"):
             if getattr(self, name) and self.init_from is None:

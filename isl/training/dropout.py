@@ -4,7 +4,7 @@ A small network that sees one field for long learns it by heart. Neighbouring
 pixels of a filter say nearly the same, so whole filters are left out (Tompson
 et al. 2015, arXiv:1411.4280), where the towers meet: the trunk has to predict
 without some of what each scale found. In prediction, and where the statistics
-of the normalisations are averaged anew, nothing is left out.
+of the normalisations are averaged anew or frozen, nothing is left out.
 """
 
 import keras
@@ -14,16 +14,19 @@ from keras import layers
 from isl.network.model import MERGE
 
 
-def build_dropout(rate: float, seed: int) -> layers.Layer | None:
+def build_dropout(rate: float, precision: str) -> layers.Layer | None:
     """Returns what leaves out filters; None if none are.
 
     Args:
         rate: Share of the filters, in [0, 1).
-        seed: Of the run.
+        precision: Of the features, one of `isl.network.precision.PRECISIONS`.
     """
     if not rate:
         return None
-    return layers.SpatialDropout2D(rate, seed=seed, name="dropout")
+    # The seed only stands there until the first step.
+    return layers.SpatialDropout2D(
+        rate, seed=0, name="dropout", dtype=precision
+    )
 
 
 def draw_as_in_step(dropout: layers.Layer, seed: int, step: int) -> None:
@@ -34,8 +37,10 @@ def draw_as_in_step(dropout: layers.Layer, seed: int, step: int) -> None:
         seed: Of the run.
         step: Number of the step, or of the part of one.
     """
+    # Mixed, as PyTorch adds up the two numbers; of 31 bits, as its are signed.
+    mixed = np.random.SeedSequence((seed, step)).generate_state(2) >> 1
     state = dropout.seed_generator.state
-    state.assign(np.array([seed, step], state.dtype))
+    state.assign(mixed.astype(state.dtype))
 
 
 def with_dropout(network: keras.Model, dropout: layers.Layer) -> keras.Model:

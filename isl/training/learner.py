@@ -49,7 +49,7 @@ class Learner:
         self._config = config
         self._distribution = distribution
         with distribution.scope():
-            self._dropout = build_dropout(config.dropout, config.seed)
+            self._dropout = build_dropout(config.dropout, config.precision)
             distribution.prepare(model)
             optimizer = build_optimizer(config, model, transfer)
             self.trained = self._compile(optimizer)

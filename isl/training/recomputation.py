@@ -102,5 +102,5 @@ def with_recomputed_blocks(
             for blocks, x in zip(towers, split(inputs), strict=True)
         ]
     )
-    x = layers.Identity(name=MERGE)(x)  # Found as in the network itself.
+    x = layers.Identity(name=MERGE, autocast=False)(x)  # As in `model`.
     return keras.Model(inputs, heads(apply(trunk, x)))

@@ -115,7 +115,10 @@ def build_optimizer(
     if config.weight_decay:
         options["weight_decay"] = config.weight_decay
     optimizer = TrainingAdam(config.learning_rate, **options)
-    optimizer.exclude_from_weight_decay(var_names=["beta", "bias", "gamma"])
+    # TensorFlow matches the path of a variable, with the name of its layer.
+    optimizer.exclude_from_weight_decay(
+        var_names=[r"(^|/)(beta|bias|gamma)(:\d+)?$"]
+    )
     return optimizer
 
 

@@ -35,6 +35,7 @@ from isl.training.checkpoint import (
     describe_run,
     keep_first_run,
     load_checkpoint,
+    read_position,
     save_checkpoint,
 )
 from isl.training.config import TrainConfig
@@ -109,7 +110,7 @@ class Trainer:
                 f"heart; well {self._overlap} is in both. Received: "
                 f"{self.config.train_split} and {self.config.validation_split}"
             )
-        check_settings(self.workdir, self.config, specs)
+        self._open_folder(specs)
         keras.utils.set_random_seed(self.config.seed)
         self._description = ModelDescription(
             architecture=self.config.architecture,
@@ -213,9 +214,11 @@ class Trainer:
                 run.
 
         Raises:
-            InputError: If another process trains in the folder.
+            InputError: If another process trains in the folder, or has done
+                so since this run was opened.
         """
         with self._claimed():
+            self._check_nobody_went_on()
             self._train(show_progress, draw_calibration, after_epoch)
 
     @contextlib.contextmanager
@@ -229,11 +232,25 @@ class Trainer:
                 raise InputError(
                     f"{self.workdir}: must be trained in by one process at a "
                     f"time; choose a new folder or wait. Received: another "
-                    f"one is at it"
+                    f"one holds {LOCK_FILE}"
                 )
-            for name in (CHECKPOINT_FILE, MODEL_FOLDER):
-                remove_leftovers(self.workdir / name)
             yield
+
+    def _open_folder(self, specs: Sequence[DatasetSpec]) -> None:
+        with self._claimed():
+            check_settings(self.workdir, self.config, specs)
+            if self._distribution.is_chief:
+                for name in (CHECKPOINT_FILE, MODEL_FOLDER):
+                    remove_leftovers(self.workdir / name)
+
+    def _check_nobody_went_on(self) -> None:
+        stored = read_position(self.workdir)
+        if stored != Position(self.minutes, self._is_frozen):
+            raise InputError(
+                f"{self.workdir}: must not be trained in by another process "
+                f"meanwhile; start again, to go on from where that one ended. "
+                f"Received: a checkpoint after {stored.minutes:.1f} minutes"
+            )
 
     def _train(
         self,
