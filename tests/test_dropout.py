@@ -149,14 +149,14 @@ def test_kernels_of_any_label_shrink(label):
     )
     model = build_model(MICRO, 2, (label,))
     variables = model.trainable_variables
-    before = [np.array(variable) for variable in variables]
+    before = [variable.numpy().copy() for variable in variables]
     build_optimizer(config, model, None).apply(
         [np.zeros(variable.shape, np.float32) for variable in variables],
         variables,
     )
     for variable, values in zip(variables, before, strict=True):
         factor = 0.95 if variable.name == "kernel" else 1.0
-        np.testing.assert_allclose(variable, factor * values, rtol=1e-5)
+        np.testing.assert_allclose(variable.numpy(), factor * values, rtol=1e-5)
 
 
 def test_dropout_has_the_precision_of_the_features():
