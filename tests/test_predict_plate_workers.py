@@ -79,9 +79,14 @@ def open_job(folder, tmp_path, monkeypatch):
     return open_with
 
 
-def assert_each_was_predicted_once(outcomes, folder, alone):
+def assert_each_was_predicted_once(outcomes, folder, alone, lost=frozenset()):
+    """`lost`: Wells whose prediction may be known by their file only."""
     assert [outcome.well for outcome in outcomes] == list(WELLS)
-    assert {outcome.status for outcome in outcomes} == {plate_lib.PREDICTED}
+    for outcome in outcomes:
+        known = {plate_lib.PREDICTED}
+        if outcome.well in lost:
+            known.add(plate_lib.FOUND)
+        assert outcome.status in known, outcome
     # No leftovers either: these would be files that `alone` has not.
     assert read_tree(folder / "out" / "plate.zarr") == alone
     assert len(list(folder.glob("death*"))) == 1
@@ -181,7 +186,10 @@ def test_dask_workers_of_which_one_is_killed_give_what_one_gives(
     with dask_processes(tmp_path, num_workers=2) as address:
         execute = functools.partial(workers.dask_cluster, scheduler=address)
         outcomes = plate_lib.predict_wells(job, wells, execute)
-    assert_each_was_predicted_once(outcomes, tmp_path, alone)
+    # What a worker predicted and had not told before it was killed on A2 is
+    # asked for again, and is found then.
+    lost = set(WELLS) - {"A2"}
+    assert_each_was_predicted_once(outcomes, tmp_path, alone, lost)
 
 
 def test_dask_waits_for_a_claimed_well(open_job, tmp_path):

@@ -58,7 +58,14 @@ def test_train_reports_broken_planes(run, wells, tmp_path, damage):
         ({"freeze_body": "true"}, ["freeze_body", "init_from"]),
         ({"accumulation_steps": 3}, ["accumulation_steps", "batch_size"]),
         ({"model": "tiny_unet", "remat": "true"}, ["remat", "True"]),
-        ({"model": "tiny_unet", "dropout": 0.1}, ["dropout", "0.1"]),
+        (
+            {
+                "model": "tiny_unet",
+                "dropout": 0.1,
+                "recalibration_batches": 1,
+            },
+            ["dropout", "0.1"],
+        ),
         ({"distribution": "data_parallel"}, ["KERAS_BACKEND=jax"]),
         ({"num_processes": 2}, ["job_address", "None"]),
     ],

@@ -237,6 +237,8 @@ class Trainer:
             yield
 
     def _open_folder(self, specs: Sequence[DatasetSpec]) -> None:
+        if not self.workdir.is_dir():  # Nor is it made before all is checked.
+            return
         with self._claimed():
             check_settings(self.workdir, self.config, specs)
             if self._distribution.is_chief:
