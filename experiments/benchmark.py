@@ -46,7 +46,7 @@ _ENGINE = flags.DEFINE_list(
     "engine", [KERAS], f"What predicts: from {', '.join(ENGINES)}."
 )
 _OUTPUT_SIZE = flags.DEFINE_list(
-    "output_size", [], "Of a tile; or for each method."
+    "output_size", [], "Of a patch or tile; or one for each method."
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "At once.", 1)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "How often to time it.", 1)

@@ -1,7 +1,7 @@
 """One well: random access to its planes and labels, whatever the format."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from isl.images.plane import (
     common_stack,
     copy_plane,
 )
+from isl.images.z_selection import fill_absent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,16 @@ class Well:
             planes=tuple(map(copy_plane, self.planes)),
             labels={name: copy_plane(x) for name, x in self.labels.items()},
         )
+
+    def with_planes(self, planes: Sequence[int | None]) -> "Well":
+        """Returns the same well with a choice of its planes.
+
+        Args:
+            planes: Their indices, from `align_planes`; what stands for absent
+                ones does not matter.
+        """
+        chosen = tuple(self.planes[z] for z in fill_absent(planes))
+        return dataclasses.replace(self, planes=chosen)
 
     def read_planes(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns a region of the z-stack, uint16, [row, column, z].

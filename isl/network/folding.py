@@ -66,8 +66,8 @@ def fold_normalization(model: keras.Model) -> keras.Model:
     Returns:
         A functional model with the inputs, the outputs and, but for
         normalisations and convolutions done in parts, the names of the layers
-        of `model`. Results differ by
-        rounding. It is for prediction: in training it would do the same.
+        of `model`. Results differ by rounding. It is for prediction: in
+        training it would do the same.
     """
     rebuilding = _Rebuilding(_plan(model))
     return keras.models.clone_model(

@@ -4,11 +4,10 @@ A network answers whatever it is given, raw camera images too, and its answers
 do not show it. So a few windows of the image are measured first.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from isl.images import Well, fill_absent
+from isl.images import Well
 from isl.preprocessing.normalization import (
     STORED_MAX,
     TRANSMITTED,
@@ -33,8 +32,7 @@ def describe_unlikeness(well: Well, planes: Sequence[int | None]) -> str:
     Raises:
         InputError: If a file cannot be decoded.
     """
-    used = tuple(well.planes[z] for z in fill_absent(planes))
-    stack = dataclasses.replace(well, planes=used)
+    stack = well.with_planes(planes)
     measured = Statistics.merge(
         Statistics.of(stack.read_planes(rows, columns).reshape(1, -1))
         for rows, columns in itertools.product(*map(_iter_windows, well.shape))

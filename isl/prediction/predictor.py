@@ -11,7 +11,7 @@ import tqdm
 from keras import ops
 
 from isl.errors import InputError
-from isl.images import Well, align_planes, fill_absent, plane_presence
+from isl.images import Well, align_planes, plane_presence
 from isl.network import intensity_bins
 from isl.network.exact import build_exact_model
 from isl.network.folding import fold_normalization
@@ -230,9 +230,7 @@ def iter_tile_planes(
     Yields:
         A tile, and its planes: uint16, [row, column, z].
     """
-    stack = dataclasses.replace(
-        well, planes=tuple(well.planes[z] for z in fill_absent(planes))
-    )
+    stack = well.with_planes(planes)
 
     def read(tile: Tile) -> np.ndarray:
         return stack.read_planes_padded(

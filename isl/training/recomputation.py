@@ -91,8 +91,7 @@ def with_recomputed_blocks(
 
     split = keras.Model(model.inputs, [entry(blocks[0]) for blocks in towers])
     merge = keras.Model(
-        [result(blocks[-1]) for blocks in towers],
-        entry(trunk[0]),
+        [result(blocks[-1]) for blocks in towers], entry(trunk[0])
     )
     heads = keras.Model(result(trunk[-1]), model.output)
     inputs = keras.Input(model.inputs[0].shape[1:], name="planes")
