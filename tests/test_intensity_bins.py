@@ -171,6 +171,6 @@ def test_products_are_left_out_where_they_may_be_rounded(monkeypatch):
     probabilities = np.full((1, 256), 1 / 256, np.float32)
     with without_products():
         quantile(probabilities, 0.5)
-    if intensity_bins._is_tensorflow_on_cpu():
+    if intensity_bins.is_tensorflow_on_cpu():
         with pytest.raises(AssertionError):
             quantile(probabilities, 0.5)

@@ -225,15 +225,15 @@ def test_an_unknown_padding_is_an_error():
 @pytest.mark.parametrize(
     ("network", "options", "size"),
     [
-        (CONCORDANCE, {}, 264),
-        (COMPACT, {}, 528),
-        (FNET, {}, 528),
-        (COMPACT, {"holds_distributions": True}, 256),
-        (COMPACT, {"stitching": "exact"}, 256),
+        (CONCORDANCE, {"light_tile_size": 528}, 264),
+        (COMPACT, {"light_tile_size": 528}, 528),
+        (FNET, {"light_tile_size": 1024}, 1024),
+        (COMPACT, {}, 256),
+        (COMPACT, {"light_tile_size": 528, "stitching": "exact"}, 256),
     ],
-    ids=["wide", "light", "fnet", "distributions", "exact"],
+    ids=["wide", "light", "fnet", "default", "exact"],
 )
-def test_light_networks_have_large_tiles(network, options, size):
-    tiling = plan_tiles(network, (5280, 5280), **options)
+def test_light_networks_may_have_large_tiles(network, options, size):
+    tiling = plan_tiles(network, 2 * (10 * (size // 16 * 16),), **options)
     largest = max(tiling.tile_shape)
     assert size - network.grid < largest <= size

@@ -21,7 +21,13 @@ from isl.network.cost import (
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
 from isl.network.precision import BFLOAT16
-from isl.prediction.engine import ENGINES, KERAS, precision_of, with_engine
+from isl.prediction.engine import (
+    ENGINES,
+    KERAS,
+    precision_of,
+    runs_in_keras,
+    with_engine,
+)
 from isl.prediction.predictor import build_predictor
 from isl.specs import DatasetSpec
 from isl.training.config import TrainConfig
@@ -130,6 +136,8 @@ def prediction_workload(
         description,
         statistics=statistics,
         stitching="exact" if is_exact else "fast",
+        # A patch is smaller than a band is meant to be.
+        in_bands=method == "fast" and runs_in_keras(engine),
     )
     predictor = with_engine(predictor, engine)
     inputs = _random_input(

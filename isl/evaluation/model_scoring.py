@@ -157,7 +157,6 @@ def iter_scored_tiles(
         well.shape,
         Region((rows.start, rows.stop), (columns.start, columns.stop)),
         path=well.planes[0].path,
-        holds_distributions=True,
     )
     labels = [label for label in scorer.labels if label in well.labels]
     planes = select_planes(

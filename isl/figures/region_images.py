@@ -18,7 +18,7 @@ from isl.evaluation.scoring import QUANTITIES, score_pixels
 from isl.images import Well
 from isl.network.intensity_bins import MAX_UINT16, STATISTICS
 from isl.network.model_folder import ModelDescription
-from isl.prediction.predictor import PixelStatistics
+from isl.prediction.pixel_statistics import PixelStatistics
 from isl.specs import Region
 
 

@@ -128,13 +128,14 @@ def _cumulative(values):
     On a CPU TensorFlow is much faster at a product with a triangle of ones
     (BUILD_NOTES D37); accelerators may round the factors of a product.
     """
-    if not (_may_use_products.get() and _is_tensorflow_on_cpu()):
+    if not (_may_use_products.get() and is_tensorflow_on_cpu()):
         return ops.cumsum(values, axis=-1)
     size = values.shape[-1]
     return ops.matmul(values, np.triu(np.ones((size, size), np.float32)))
 
 
-def _is_tensorflow_on_cpu() -> bool:
+def is_tensorflow_on_cpu() -> bool:
+    """Whether TensorFlow computes, and on processors alone."""
     return keras.backend.backend() == "tensorflow" and all(
         device.startswith("cpu") for device in keras.distribution.list_devices()
     )

@@ -119,7 +119,7 @@ def check_engine(name: str) -> None:
         raise InputError(
             f"engine: must be from {', '.join(ENGINES)}. Received: {name}"
         )
-    if name in _OF_KERAS:
+    if runs_in_keras(name):
         return
     backend = keras.backend.backend()
     if backend != "tensorflow":
@@ -139,6 +139,11 @@ def check_engine(name: str) -> None:
             )
 
 
+def runs_in_keras(name: str) -> bool:
+    """Whether an engine of `ENGINES` is Keras itself, with its back end."""
+    return name in _OF_KERAS
+
+
 def precision_of(name: str) -> str:
     """Returns what a network has to be built in for an engine.
 
@@ -147,7 +152,7 @@ def precision_of(name: str) -> str:
     Args:
         name: One of `ENGINES`.
     """
-    return ENGINES[name] if name in _OF_KERAS else FLOAT32
+    return ENGINES[name] if runs_in_keras(name) else FLOAT32
 
 
 def with_engine(
@@ -166,7 +171,7 @@ def with_engine(
         InputError: As `check_engine`.
     """
     check_engine(name)
-    if name in _OF_KERAS:
+    if runs_in_keras(name):
         return predictor
     engine = OpenVinoEngine(predictor.model, name, num_threads)
     return dataclasses.replace(predictor, model=engine)

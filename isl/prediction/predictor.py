@@ -8,35 +8,17 @@ from typing import Protocol
 import keras
 import numpy as np
 import tqdm
-from keras import ops
 
 from isl.errors import InputError
 from isl.images import Well, align_planes, plane_presence
 from isl.network import intensity_bins
 from isl.network.exact import build_exact_model
 from isl.network.folding import fold_normalization
-from isl.network.model import autoencoding_head_name, with_raw_input
+from isl.network.model import autoencoding_head_name
 from isl.network.model_folder import ModelDescription
 from isl.network.networks import Network
+from isl.prediction.pixel_statistics import rows_of_a_band, with_statistics
 from isl.prediction.tiles import Tile, Tiling
-
-
-class PixelStatistics(keras.layers.Layer):
-    """Statistics of the distribution of each pixel of a label."""
-
-    def __init__(self, names: tuple[str, ...], **kwargs):
-        """Computes the statistics `names`; see `intensity_bins`."""
-        super().__init__(**kwargs)
-        self.names = names
-
-    def call(self, logits):
-        """Maps [..., bin] to [..., statistic], float32 in [0, 1]."""
-        return intensity_bins.statistics(logits, self.names)
-
-    def compute_output_spec(self, logits):
-        """Shape of the statistics."""
-        shape = (*logits.shape[:-1], len(self.names))
-        return keras.KerasTensor(shape, "float32")
 
 
 class Engine(Protocol):
@@ -61,6 +43,8 @@ class Predictor:
         stitching: "fast" or "exact", see `isl.prediction.tiles`; tiles have
             to be planned for the same.
         z_alignment: How a stack with another number of planes feeds the model.
+        holds_distributions: Whether those of all pixels of a tile are in
+            memory at the same time.
     """
 
     model: Engine
@@ -70,6 +54,7 @@ class Predictor:
     statistics: tuple[str, ...]
     stitching: str
     z_alignment: str = "spread"
+    holds_distributions: bool = True
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -87,6 +72,7 @@ def build_predictor(
     labels: Sequence[str] | None = None,
     statistics: Sequence[str] = ("median",),
     stitching: str = "fast",
+    in_bands: bool = True,
 ) -> Predictor:
     """Wraps a network so that only statistics leave the device.
 
@@ -100,6 +86,8 @@ def build_predictor(
             quantiles such as `q05`.
         stitching: "fast" for one pass over each tile, "exact" for what the
             original's patches of 250 pixels at a stride of 8 give.
+        in_bands: Whether distributions may be computed for a band of rows at
+            a time, which takes less memory.
 
     Raises:
         InputError: If a label or a statistic is unknown, appears twice, or
@@ -109,21 +97,18 @@ def build_predictor(
     model = fold_normalization(model)
     if stitching == "exact":
         model = build_exact_model(model, description.architecture)
-    raw = with_raw_input(model, labels, temperatures=description.temperatures)
-    values = [
-        PixelStatistics(statistics, name=f"statistics_{label}")(
-            raw.output[label]
-        )
-        for label in labels
-    ]
+    num_rows = None
+    if stitching == "fast" and in_bands:
+        num_rows = rows_of_a_band(description.architecture)
     return Predictor(
-        model=keras.Model(raw.input, ops.concatenate(values, axis=-1)),
+        model=with_statistics(model, description, labels, statistics, num_rows),
         architecture=description.architecture,
         num_z=description.num_z,
         labels=labels,
         statistics=statistics,
         stitching=stitching,
         z_alignment=description.z_alignment,
+        holds_distributions=num_rows is None,
     )
 
 

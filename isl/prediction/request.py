@@ -15,6 +15,7 @@ from isl.prediction.engine import (
     KERAS,
     check_engine,
     precision_of,
+    runs_in_keras,
     with_engine,
 )
 from isl.prediction.predictor import (
@@ -23,7 +24,12 @@ from isl.prediction.predictor import (
     check_names,
     select_planes,
 )
-from isl.prediction.tiles import Tiling, plan_tiles
+from isl.prediction.tiles import (
+    LIGHT_BANDED_TILE_SIZE,
+    LIGHT_TILE_SIZE,
+    Tiling,
+    plan_tiles,
+)
 from isl.prediction.units import Convert, camera_units
 
 
@@ -105,6 +111,9 @@ class ReadyModel:
             tile_size=self.request.tile_size,
             path=str(path),
             stitching=self.request.stitching,
+            light_tile_size=LIGHT_TILE_SIZE
+            if self.predictor.holds_distributions
+            else LIGHT_BANDED_TILE_SIZE,
         )
         return planes, tiling
 
@@ -169,6 +178,7 @@ def load_ready_model(
         request.labels,
         request.statistics,
         request.stitching,
+        in_bands=runs_in_keras(request.engine),
     )
     return ReadyModel(
         str(folder),

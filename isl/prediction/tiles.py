@@ -46,9 +46,10 @@ STITCHINGS = ("fast", "exact")
 # at the released width, 520 pixels 4 GB (docs/performance.md).
 DEFAULT_TILE_SIZE = 264
 
-# Of networks with few features at full resolution: less context is computed
-# for nothing, and memory is about the same (docs/performance.md).
-LARGE_TILE_SIZE = 528
+# Of networks with few features at full resolution, which have the memory: what
+# they hold most of are distributions. Less context is computed for nothing.
+LIGHT_TILE_SIZE = 528
+LIGHT_BANDED_TILE_SIZE = 1024
 _SMALL_WIDTH = 32
 
 
@@ -139,7 +140,7 @@ def plan_tiles(
     tile_size: int | None = None,
     path: str = "image",
     stitching: str = "fast",
-    holds_distributions: bool = False,
+    light_tile_size: int = DEFAULT_TILE_SIZE,
 ) -> Tiling:
     """Divides an image, or a region of it, into tiles.
 
@@ -151,14 +152,13 @@ def plan_tiles(
             image, "none" to predict only pixels whose field of view lies
             inside.
         tile_size: Rows and columns of the largest tile output, pixels;
-            `None` for about 264, or for statistics of one pass of a network
-            of a width of at most 32, 528. Tiles are smaller if fewer pixels
-            do, or if the same number of smaller tiles does.
+            `None` for about 264, or `light_tile_size` for one pass of a
+            network of a width of at most 32. Tiles are smaller if fewer
+            pixels do, or if the same number of smaller tiles does.
         path: The image, for messages.
         stitching: "fast" for the network itself, "exact" for that of
             `isl.network.exact.build_exact_model`.
-        holds_distributions: Whether more than statistics is computed for
-            each pixel, which takes the more memory.
+        light_tile_size: See `tile_size`.
 
     Raises:
         InputError: If the image is smaller than the field of view, the
@@ -177,9 +177,11 @@ def plan_tiles(
     geometry = _geometry(architecture, stitching)
     if tile_size is None:
         is_light = architecture.base_filters <= _SMALL_WIDTH
-        is_large = is_light and stitching == "fast" and not holds_distributions
         tile_size = _largest_tile_size(
-            geometry, LARGE_TILE_SIZE if is_large else DEFAULT_TILE_SIZE
+            geometry,
+            light_tile_size
+            if is_light and stitching == "fast"
+            else DEFAULT_TILE_SIZE,
         )
     _check_tile_size(geometry, tile_size)
     size = architecture.input_size
