@@ -109,18 +109,29 @@ def read_json(path: str | os.PathLike) -> Any:
     """Reads a JSON file.
 
     Raises:
-        InputError: If the file is missing, is not UTF-8 or is not JSON.
+        InputError: If the file is missing, is not UTF-8 or is not JSON, or an
+            object in it has a key twice.
     """
     try:
         # Windows programs begin a file with a mark of its encoding.
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror})."
         ) from error
     except (RecursionError, ValueError) as error:
         raise InputError(f"{path}: must be valid JSON. {error}.") from error
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes an object; without this the last of equal keys wins, unseen."""
+    found = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"An object has the key {key!r} twice")
+        found[key] = value
+    return found
 
 
 def read_json_object(

@@ -219,6 +219,13 @@ def test_at_least_one_spec():
         load_dataset_specs([])
 
 
+def test_a_spec_is_named_once(tmp_path):
+    path = tmp_path / "spec.json"
+    again = tmp_path / "." / "folder" / ".." / "spec.json"
+    with pytest.raises(InputError, match="each file once. Received: .*, "):
+        load_dataset_specs([path, again])
+
+
 def test_region_resolve():
     assert Region(columns=(2, 5)).resolve((4, 5)) == (slice(0, 4), slice(2, 5))
     with pytest.raises(InputError, match=r"columns .*\(0-4\).*2-5"):

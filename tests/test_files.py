@@ -117,6 +117,13 @@ def test_json_of_windows_programs(tmp_path):
     assert read_json(tmp_path / "a.json") == {"a": 1}
 
 
+def test_json_with_a_key_twice(tmp_path):
+    (tmp_path / "a.json").write_text('{"b": {"wells": 1, "wells": 2}}')
+    message = "a.json: must be valid JSON. An object has the key 'wells' twice"
+    with pytest.raises(InputError, match=message):
+        read_json(tmp_path / "a.json")
+
+
 def test_json_that_is_too_deep(tmp_path):
     (tmp_path / "a.json").write_text("[" * 100_000 + "]" * 100_000)
     with pytest.raises(InputError, match="a.json: must be valid JSON"):

@@ -140,6 +140,18 @@ def test_labels_alone_are_a_run_each(tmp_path):
         ({"models": ["x"]}, "models must be an object. Received: \\['x'"),
         ({"preset": ["tiny"]}, "preset must be a text"),
         ({"settings": {"seed": 1}}, "settings must be settings of training"),
+        (
+            {"settings": {"batch_size": "2"}},
+            "settings.batch_size must be int. Received: 2",
+        ),
+        (
+            {"settings": {"keep_best": 1}},
+            "settings.keep_best must be bool. Received: 1",
+        ),
+        (
+            {"models": {"a": {"settings": {"patience": 1.5}}}},
+            "models.a.settings.patience must be NoneType, int. Received: 1.5",
+        ),
         ({"models": {"a": {"net": 1}}}, "models.a must be network, settings"),
         ({"colour": 1}, "keys must be from .* Received: colour"),
     ],

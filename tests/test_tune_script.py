@@ -14,8 +14,8 @@ from isl.ablation.search import (
     as_changes,
     as_flags,
     iter_trials,
+    mean_validation_pearson,
     open_study,
-    score_validation,
 )
 from isl.errors import DivergenceError, InputError
 from isl.simulation.dataset import write_dataset
@@ -82,7 +82,7 @@ def curves(monkeypatch):
 
 def test_the_score_is_the_mean_over_labels():
     metrics = {"A": {"pearson": 0.5}, "B": {"pearson": None}}
-    assert score_validation(Validation(metrics, {}, {}, {})) == 0.25
+    assert mean_validation_pearson(Validation(metrics, {}, {}, {})) == 0.25
 
 
 def test_the_last_epoch_counts_and_hopeless_trials_are_stopped(search, curves):

@@ -23,6 +23,7 @@ import dataclasses
 import itertools
 import os
 import re
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -249,7 +250,9 @@ def load_grid(path: str | os.PathLike) -> Grid:
     for name, model in grid.models.items():
         known = isinstance(model, dict) and set(model) <= _MODEL_KEYS
         _check(known, path, f"models.{name}", _text(_MODEL_KEYS), model)
-        _check_settings(path, f"models.{name}", model.get("settings", {}))
+        _check_settings(
+            path, f"models.{name}.settings", model.get("settings", {})
+        )
     _check_axes(path, grid)
     return grid
 
@@ -274,6 +277,13 @@ def _check_settings(path: str | os.PathLike, key: str, settings: Any) -> None:
     is_right = isinstance(settings, dict) and set(settings) <= known
     rule = "settings of training that neither axes nor budget decide"
     _check(is_right, path, key, rule, settings)
+    kinds = typing.get_type_hints(TrainConfig)
+    for name, value in settings.items():
+        # Of "int | None" both; a whole number may stand for a fraction.
+        allowed = set(typing.get_args(kinds[name]) or [kinds[name]])
+        allowed |= {int} if float in allowed else set()
+        names = _text(kind.__name__ for kind in allowed)
+        _check(type(value) in allowed, path, f"{key}.{name}", names, value)
 
 
 def _check_axes(path: str | os.PathLike, grid: Grid) -> None:

@@ -102,7 +102,7 @@ def as_changes(values: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def score_validation(validation: Validation) -> float:
+def mean_validation_pearson(validation: Validation) -> float:
     """Returns Pearson's r on the validation patches, the mean over labels.
 
     An undefined one, of a constant prediction, counts as 0. Unlike a
@@ -212,7 +212,7 @@ def _do(
 
     def after_epoch(step: int, validation: Validation) -> None:
         nonlocal value
-        value = score_validation(validation)
+        value = mean_validation_pearson(validation)
         trial.report(value, step // trainer.config.steps_per_epoch)
         if trial.should_prune():
             raise optuna.TrialPruned

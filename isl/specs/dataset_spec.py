@@ -193,10 +193,16 @@ def load_dataset_specs(
     """Reads and validates several specs, at least one.
 
     Raises:
-        InputError: If there is none, and as `load_dataset_spec`.
+        InputError: If there is none, or one twice, and as
+            `load_dataset_spec`.
     """
     if not paths:
         raise InputError("data_specs must name a file. Received: none")
+    if len({os.path.realpath(path) for path in paths}) < len(paths):
+        raise InputError(
+            f"data_specs must name each file once. "
+            f"Received: {', '.join(map(str, paths))}"
+        )
     return tuple(map(load_dataset_spec, paths))
 
 
