@@ -288,6 +288,18 @@ def test_a_spec_of_the_user_is_not_replaced(plate, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["spec.json"]
 
 
+@pytest.mark.parametrize(
+    ("image_format", "name"), [("ome_tiff", "A1"), ("ome_zarr", "plate.zarr")]
+)
+def test_a_folder_of_the_user_is_no_prepared_well(
+    plate, tmp_path, image_format, name
+):
+    (tmp_path / name / "A" / "1").mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{name}.*: output_dir must not"):
+        run_prepare(plate[0], tmp_path, image_format)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_other_wells_of_the_same_path_are_refused(plate, tmp_path, monkeypatch):
     root, _ = plate
     (tmp_path / "other").mkdir()

@@ -185,13 +185,7 @@ def open_preparation(
 def _check_settings(preparation: Preparation) -> None:
     path = preparation.output_dir / SETTINGS_FILE
     if not path.exists():
-        spec = preparation.output_dir / SPEC_FILE
-        if spec.exists():
-            raise InputError(
-                f"{spec}: output_dir must not hold a spec that was not "
-                f"prepared here, as it would be replaced; choose a new "
-                f"folder. Received: a folder without {SETTINGS_FILE}"
-            )
+        _check_nothing_foreign(preparation)
         return
     stored = read_json_object(path)
     for name, value in preparation.settings().items():
@@ -199,6 +193,19 @@ def _check_settings(preparation: Preparation) -> None:
             raise InputError(
                 f"{path}: output_dir holds wells with another {name}; choose "
                 f"a new folder or the same settings. Received: {value}"
+            )
+
+
+def _check_nothing_foreign(preparation: Preparation) -> None:
+    """Refuses what would be replaced, or taken for a prepared well."""
+    writer = preparation.writer
+    wells = [writer.path(well.name) for well in preparation.wells]
+    for name in (SPEC_FILE, *wells):
+        if (preparation.output_dir / name).exists():
+            raise InputError(
+                f"{preparation.output_dir / name}: output_dir must not hold a "
+                f"spec or wells that were not prepared here; choose a new "
+                f"folder. Received: a folder without {SETTINGS_FILE}"
             )
 
 
