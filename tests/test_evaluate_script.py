@@ -1,10 +1,12 @@
 import csv
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from isl.errors import InputError
+from isl.evaluation import parts
 from isl.images import open_wells, write_ome_tiff
 from isl.simulation.dataset import write_dataset
 from isl.specs import load_dataset_spec
@@ -126,7 +128,7 @@ def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "parts"),
+    ("changes", "said"),
     [
         ({"region": "0-40"}, ["0-40"]),
         ({"region": "0-400:"}, ["400"]),
@@ -136,22 +138,55 @@ def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):
         ({"predictions": "p.ome.tif"}, ["--predictions", "not both"]),
         ({"data_specs": "/nowhere.json"}, ["/nowhere.json"]),
         ({"labels": "DAPI_CONFOCAL,GFP"}, ["labels", "GFP"]),
+        ({"labels": "DAPI_CONFOCAL,DAPI_CONFOCAL"}, ["labels", "once"]),
         ({"data_specs": "twice"}, ["wells of one condition", "A2 twice"]),
         ({"segmenter": "no_such.module:f"}, ["segmenter", "no_such.module"]),
         ({"output_dir": "/dev/null/out"}, ["/dev/null/out", "output_dir"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_evaluate_reports_mistakes(run, wells, model, tmp_path, changes, parts):
+def test_evaluate_reports_mistakes(run, wells, model, tmp_path, changes, said):
     values = {
         "model": model,
         "data_specs": wells / "spec.json",
         "image_root": wells,
         "output_dir": tmp_path / "out",
     }
+    text = (wells / "spec.json").read_text()
     if changes.get("data_specs") == "twice":
-        changes = {"data_specs": f"{wells}/spec.json,{wells}/spec.json"}
+        (tmp_path / "again.json").write_text(text)
+        changes = {"data_specs": f"{wells}/spec.json,{tmp_path}/again.json"}
     with pytest.raises(InputError) as caught:
         run(**(values | changes))
-    assert all(part in str(caught.value) for part in parts)
+    assert all(part in str(caught.value) for part in said)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_well_is_not_called_as_all_together(wells, monkeypatch):
+    spec = load_dataset_spec(wells / "spec.json")
+    found = [
+        (well_spec, dataclasses.replace(well, name="pooled"))
+        for well_spec, well in open_wells(spec, wells, "test")
+    ]
+    monkeypatch.setattr(parts, "open_wells", lambda *_: found)
+    with pytest.raises(InputError, match="name of a well.*Received: pooled"):
+        parts.open_parts([spec], wells, "test")
+
+
+def test_wells_without_the_labels_are_left_out(wells, monkeypatch):
+    spec = load_dataset_spec(wells / "spec.json")
+    ((well_spec, well),) = open_wells(spec, wells, "test")
+    one = dataclasses.replace(well, name="B1", labels={"GFP": None})
+    found = [(well_spec, well), (well_spec, one)]
+    monkeypatch.setattr(parts, "open_wells", lambda *_: found)
+
+    def names(**options):
+        scorable = parts.open_scorable_parts([spec], wells, "test", **options)
+        return [part.well.name for part in scorable]
+
+    label = spec.labels[0]
+    assert names() == ["A2", "B1"]
+    assert names(labels=[label]) == ["A2"]
+    assert names(predicted=[label, "OTHER"]) == ["A2"]
+    with pytest.raises(InputError, match="label to score.*none in A2, B1"):
+        names(predicted=["OTHER"])

@@ -138,6 +138,14 @@ def test_camera_units_need_one_scale(pair):
     assert ("A1", "mae_camera") in rows
 
 
+def test_wells_without_the_label_have_no_say_in_camera_units(pair):
+    nothing = dict.fromkeys(
+        ("labels", "tiles", "cells", "neurites", "camera_slopes"), {}
+    )
+    other = dataclasses.replace(pair[1], **nothing)
+    assert (POOLED, "mae_camera") in table([pair[0], other])
+
+
 def test_cells_and_lines_are_pooled(pair):
     rows = table(pair)
     numbers = [one.cells["DISK"].metrics() for one in pair]

@@ -212,7 +212,7 @@ def test_a_package_needs_authors_and_a_licence(folder, tmp_path):
     [
         ({"format": "keras", "output": "a.h5"}, "must end in .keras"),
         ({"format": "onnx", "output": "a.keras"}, "must end in .onnx"),
-        ({"format": "saved_model", "output": "."}, "must be a new folder"),
+        ({"format": "saved_model", "output": "."}, "must be a new file or fol"),
         ({"labels": "C"}, "labels: must be from A, B. Received: .C"),
         ({"labels": "A,A"}, "labels: .*A"),
         ({"statistics": "maximum"}, "statistics: must be .*: .maximum"),
@@ -227,6 +227,16 @@ def test_mistakes_leave_nothing(run, folder, tmp_path, values, message):
     with pytest.raises(InputError, match=message):
         run(**flags)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("keras", "a.keras"), ("bioimageio", "a.zip")]
+)
+def test_no_file_is_replaced(run, folder, tmp_path, kind, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=f"{name}: output must be a new file"):
+        run(model=folder, format=kind, output=tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["saved_model", "onnx"])

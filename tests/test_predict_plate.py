@@ -223,6 +223,28 @@ def test_a_well_that_fails_does_not_stop_others(
     assert "A3.ome.tif: must be at least 12 rows" in errors[1]
 
 
+def test_wells_do_not_become_others(job_and_wells, tmp_path):
+    job, wells = job_and_wells
+    settings = tmp_path / "out" / "prediction.json"
+    before = json.loads(settings.read_text())
+    first = wells[0].input
+    other = dataclasses.replace(first, planes=("z1.png", "z0.png"))
+    more = dataclasses.replace(first, name="B9")
+
+    def begin(*inputs):
+        source = before["input"]
+        open_plate_job(
+            job.model, job.request, inputs, source, job.output, "ome_tiff"
+        )
+
+    with pytest.raises(InputError, match=f"another well {first.name}.*z0.png"):
+        begin(other)
+    assert json.loads(settings.read_text()) == before
+    begin(more)
+    after = json.loads(settings.read_text())
+    assert set(after["wells"]) == {*before["wells"], "B9"}
+
+
 def test_a_defect_of_ours_tells_where(job_and_wells, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("no\nluck")

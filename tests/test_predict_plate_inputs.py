@@ -110,6 +110,41 @@ def test_wells_of_one_folder_of_planes(tmp_path):
     )
 
 
+def test_wells_as_prepare_writes_them(tmp_path):
+    for well in ("A1", "A2"):
+        write_tiff(tmp_path / "in" / well / "planes.ome.tif")
+        write_tiff(tmp_path / "in" / well / "labels.ome.tif")
+    wells = inputs_of(tmp_path / "in")
+    assert list(wells) == ["A1", "A2"]
+    assert wells["A1"].path == str(tmp_path / "in" / "A1" / "planes.ome.tif")
+    assert names(tmp_path / "in" / "A1") == ["A1"]
+
+
+def test_folders_of_numbered_planes_are_wells(tmp_path):
+    for well in ("B2", "B3"):
+        for z in range(2):
+            path = tmp_path / "in" / well / f"cells_z{z}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(STACK[z]).save(path)
+    wells = inputs_of(tmp_path / "in")
+    assert list(wells) == ["B2", "B3"]
+    assert wells["B2"].open().num_z == 2
+
+
+def test_numbered_stacks_are_wells_of_their_own(tmp_path):
+    for number in (1, 2):
+        write_tiff(tmp_path / "in" / f"img_{number}.ome.tif")
+    assert names(tmp_path / "in") == ["img_1", "img_2"]
+
+
+def test_a_gap_in_numbered_planes_is_told_when_they_are_opened(tmp_path):
+    (tmp_path / "in").mkdir()
+    for z in (0, 2):
+        Image.fromarray(STACK[0]).save(tmp_path / "in" / f"z{z}.png")
+    with pytest.raises(InputError, match="without a gap"):
+        inputs_of(tmp_path / "in")["in"].open()
+
+
 def test_a_damaged_well_does_not_hide_others_of_its_folder(tmp_path):
     plate = tmp_path / "plate"
     plate.mkdir()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shutil
 import sys
 
 import keras
@@ -190,6 +191,12 @@ def test_output_replaces_neither_input_nor_folders(predict, tmp_path, inside):
     assert precious.exists()
 
 
+def test_output_does_not_lie_among_the_planes(predict, folder, tmp_path):
+    shutil.copytree(folder / "wells" / "A1", tmp_path / "A1")
+    with pytest.raises(InputError, match="output must lie outside the input"):
+        predict(input=tmp_path / "A1", output=tmp_path / "A1" / "a.ome.tif")
+
+
 def test_output_does_not_replace_other_images(predict, tmp_path):
     raw = tmp_path / "raw.tif"
     tifffile.imwrite(raw, np.zeros((5, 8, 8), np.uint16))
@@ -231,6 +238,7 @@ def test_units_of_the_camera(run, model, expected, folder, tmp_path):
     scale = {
         "statistics": {"count": 9, "mean": 1000.0, "std": 125.0},
         "target": {"mean": 0.0, "std": 0.125},
+        "scope": "plate",
     }
     network, description = model
     known = dataclasses.replace(

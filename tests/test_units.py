@@ -47,3 +47,10 @@ def test_inverts_what_training_saw():
 def test_unknown_units_are_refused():
     with pytest.raises(InputError, match="original units of B.*Received: A"):
         camera_units(("A", "B"), ("median",), {"A": RECORD})
+
+
+def test_units_that_differ_from_well_to_well_are_refused():
+    record = RECORD | {"scope": "well"}
+    message = "original units of A must be the same.*Received: scope well"
+    with pytest.raises(InputError, match=message):
+        camera_units(("A",), ("median",), {"A": record})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from isl.errors import InputError
 from isl.evaluation.objects import check_pixel_size
+from isl.evaluation.tables import POOLED
 from isl.images import Well, align_planes, describe_choice, open_wells
 from isl.network.model_folder import ModelDescription
 from isl.specs import DatasetSpec, Region
@@ -42,14 +43,19 @@ def open_parts(
 
     Raises:
         InputError: If there is no such split, a well cannot be opened, two
-            of a condition have one name and label, or the region reaches
-            outside.
+            of a condition have one name and label, one is called `POOLED`,
+            or the region reaches outside.
     """
     parts = []
     seen = set()
     for spec in specs:
         for well_spec, well in open_wells(spec, image_root, split):
             keys = {(spec.condition, well.name, x) for x in well.labels}
+            if well.name == POOLED:
+                raise InputError(
+                    f"{spec.name}: name of a well must not be what tables "
+                    f"call all wells together. Received: {POOLED}"
+                )
             if keys & seen:
                 raise InputError(
                     f"{spec.name}: wells of one condition and label must have "
@@ -84,15 +90,40 @@ def open_scorable_parts(
         labels: Labels that were asked for by name.
         predicted: Labels of the model; None where it is not known yet.
 
+    Returns:
+        The parts, but for those of wells that have none of the labels.
+
     Raises:
-        InputError: As `open_parts`; if a label is in no data set, or not
-            predicted; or if a pixel size must be known and is not.
+        InputError: As `open_parts`; if a label is in no data set, not
+            predicted, or named twice; if no well has one; or if a pixel size
+            must be known and is not.
     """
+    labels = tuple(labels)
     _check_labels(labels, specs, predicted)
     parts = open_parts(specs, image_root, split, region)
     for part in parts:
         check_pixel_size(part.well, part.spec)
-    return parts
+    scored = _with_labels(parts, labels, predicted)
+    if not scored:
+        raise InputError(
+            f"split {split}: a well must have a label to score. Received: "
+            f"none in {', '.join(part.well.name for part in parts)}"
+        )
+    return scored
+
+
+def _with_labels(
+    parts: Sequence[Part],
+    labels: Sequence[str],
+    predicted: Iterable[str] | None,
+) -> tuple[Part, ...]:
+    """Leaves out wells that lack every label that is to be scored."""
+    wanted = set(labels) or {
+        name for part in parts for name in part.well.labels
+    }
+    if predicted is not None:
+        wanted &= set(predicted)
+    return tuple(part for part in parts if wanted & set(part.well.labels))
 
 
 def describe_choices(
@@ -121,13 +152,17 @@ def describe_choices(
 
 
 def _check_labels(
-    labels: Iterable[str],
+    labels: Sequence[str],
     specs: Iterable[DatasetSpec],
     predicted: Iterable[str] | None,
 ) -> None:
     known = {label for spec in specs for label in spec.labels}
     if predicted is not None:
         known &= set(predicted)
+    if len(set(labels)) < len(labels):
+        raise InputError(
+            f"labels must be named once each. Received: {', '.join(labels)}"
+        )
     for label in labels:
         if label not in known:
             raise InputError(

@@ -208,16 +208,19 @@ def _common(
     stored: StoredPrediction, well: Well, region: Region
 ) -> tuple[slice, slice]:
     """Returns the part of a region that was predicted; it may be empty."""
-    ends = [
-        first + size
-        for first, size in zip(stored.origin, stored.image.shape, strict=True)
-    ]
-    if ends[0] > well.shape[0] or ends[1] > well.shape[1]:
+    size = zip(stored.origin, stored.image.shape, strict=True)
+    # A prediction leaves out nothing, or a rim that is as wide on each side.
+    origin_well = tuple(2 * first + length for first, length in size)
+    if origin_well != well.shape:
         raise InputError(
-            f"{stored.image.path}: must lie inside well {well.name} "
-            f"({well.shape[0]} x {well.shape[1]}). Received: rows up to "
-            f"{ends[0]}, columns up to {ends[1]}"
+            f"{stored.image.path}: must be a prediction of well {well.name} "
+            f"as it is now ({well.shape[0]} x {well.shape[1]} pixels). "
+            f"Received: one of {origin_well[0]} x {origin_well[1]} pixels"
         )
+    ends = [
+        length - first
+        for first, length in zip(stored.origin, well.shape, strict=True)
+    ]
     return tuple(
         slice(max(span.start, first), min(span.stop, end))
         for span, first, end in zip(

@@ -45,10 +45,6 @@ class TileScores:
         """Mean absolute error, as an intensity of 0 to 1."""
         return number(self.sums.mae())
 
-    def metrics(self) -> dict[str, float | None]:
-        """Returns the metrics that a tile has; None where undefined."""
-        return {k: number(v) for k, v in self.sums.metrics().items()}
-
 
 def number(value: np.ndarray) -> float | None:
     """Returns a single value as a float; None if it is not finite."""

@@ -156,7 +156,9 @@ def _pixel_rows(
     if tiles:
         pooled = pool(tiles).metrics()
         metrics |= {k: number(pooled[k]) for k in ("ssim", "psnr")}
-    slopes = {one.camera_slopes.get(label) for one in group}
+    slopes = {
+        one.camera_slopes.get(label) for one in group if label in one.labels
+    }
     if len(slopes) == 1 and None not in slopes:
         (slope,) = slopes
         error, interval = metrics["mae"], intervals.get("mae")

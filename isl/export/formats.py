@@ -73,9 +73,10 @@ def _check(path: pathlib.Path, kind: str) -> None:
         raise InputError(
             f"{path}: output must end in {suffix} with --format={kind}"
         )
-    if kind == SAVED_MODEL and path.exists():
+    if path.exists():
         raise InputError(
-            f"{path}: output must be a new folder. Received: one that exists"
+            f"{path}: output must be a new file or folder. Received: one that "
+            f"exists"
         )
     backend = keras.backend.backend()
     if backend != _BACKENDS.get(kind, backend):

@@ -15,7 +15,7 @@ from isl.images.name_pattern import (
     list_names,
     natural_key,
 )
-from isl.images.numbered_planes import PLANE_SUFFIXES
+from isl.images.numbered_planes import PLANE_SUFFIXES, list_numbered_planes
 from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import TiffPlane, open_ome_tiff
 from isl.images.ome_tiff_description import TiffDescription, is_tiff_name
@@ -34,6 +34,7 @@ from isl.images.ome_zarr_metadata import (
     is_plate,
     is_zarr,
     is_zarr_folder,
+    list_members,
     name_image,
     open_plate,
 )
@@ -51,6 +52,7 @@ from isl.images.ome_zarr_writer import (
 )
 from isl.images.opening import (
     find_wells,
+    is_one_image,
     open_image,
     open_well,
     open_wells,
@@ -123,6 +125,7 @@ __all__ = [
     "find_wells",
     "group_published_files",
     "index_files",
+    "is_one_image",
     "is_plate",
     "is_published_name",
     "is_tiff_name",
@@ -130,8 +133,10 @@ __all__ = [
     "is_well_name",
     "is_zarr",
     "is_zarr_folder",
+    "list_members",
     "list_names",
     "list_published_wells",
+    "list_numbered_planes",
     "list_vendor_scenes",
     "locate",
     "name_image",

@@ -68,14 +68,20 @@ def check_output(path: str | os.PathLike, source: str | os.PathLike) -> None:
         source: The input.
 
     Raises:
-        InputError: If the output has a wrong suffix, is the input or holds
-            it, or is a folder that is no image.
+        InputError: If the output has a wrong suffix, is the input, holds it
+            or lies in it, or is a folder that is no image.
     """
     check_output_suffix(path)
     path = pathlib.Path(path)
     if pathlib.Path(source).resolve().is_relative_to(path.resolve()):
         raise InputError(
             f"{path}: output must not replace the input. Received: {source}"
+        )
+    folder = pathlib.Path(source).resolve()
+    if folder.is_dir() and path.resolve().is_relative_to(folder):
+        raise InputError(
+            f"{path}: output must lie outside the input, where it would be "
+            f"read the next time. Received: the input {source}"
         )
     if path.is_dir() and (is_plate(path) or not is_zarr(path)):
         raise InputError(

@@ -150,12 +150,14 @@ def open_plate_job(
         "backend": job.backend,
         **request.to_dict(),
     }
-    _check_settings(output, settings)
+    contents = {well.name: list(well.content) for well in inputs}
+    _check_settings(output, settings, contents)
     claims = pathlib.Path(output, CLAIMS)
     # Others may begin at the same moment, as the jobs of an array do.
     with claim(claims / ".begin.lock", wait=True):
-        _check_settings(output, settings)
+        known = _check_settings(output, settings, contents)
         made = settings | {"model_folder": str(model)} | provenance()
+        made["wells"] = known | contents
         write_json(pathlib.Path(output, SETTINGS_FILE), made)
         if wells[0].is_in_plate:
             open_plate_writer(job.plate)
@@ -185,12 +187,15 @@ def _place_wells(
 
 
 def _check_settings(
-    output: str | os.PathLike, settings: Mapping[str, Any]
-) -> None:
+    output: str | os.PathLike,
+    settings: Mapping[str, Any],
+    contents: Mapping[str, list[str]],
+) -> dict[str, list[str]]:
+    """Returns the wells that a folder was begun with, and their images."""
     folder = pathlib.Path(output)
     names = {path.name for path in folder.iterdir()} if folder.exists() else {}
     if all(name.startswith(".") for name in names):
-        return
+        return {}
     path = folder / SETTINGS_FILE
     if path.name not in names:
         raise InputError(
@@ -198,10 +203,19 @@ def _check_settings(
             f"{path.name}. Received: a folder with {sorted(names)[0]}"
         )
     stored = read_json_object(path)
+    wells = stored.get("wells", {})
     for name, value in settings.items():
-        if stored.get(name) != value:
-            raise InputError(
-                f"{path}: output holds predictions with another {name} "
-                f"({stored.get(name)}); choose a new folder or the same "
-                f"settings. Received: {value}"
-            )
+        _check_same(path, name, stored.get(name), value)
+    # Wells may be added, but not become others.
+    for name in contents.keys() & wells.keys():
+        _check_same(path, f"well {name}", wells[name], contents[name])
+    return wells
+
+
+def _check_same(path: pathlib.Path, what: str, before: Any, now: Any) -> None:
+    if before != now:
+        raise InputError(
+            f"{path}: output holds predictions with another {what} "
+            f"({before}); choose a new folder or the same settings. "
+            f"Received: {now}"
+        )

@@ -12,6 +12,7 @@ from isl.preprocessing.normalization import (
     denormalize,
     denormalize_spread,
 )
+from isl.preprocessing.scaling import SHARED_SCOPES
 
 UNITS = ("intensity", "original")
 
@@ -40,7 +41,8 @@ def camera_units(
         entropies stay as they are.
 
     Raises:
-        InputError: If the normalisation of a label is not known.
+        InputError: If the normalisation of a label is not known, or differs
+            from well to well.
     """
     scales = []
     for label in labels:
@@ -51,6 +53,14 @@ def camera_units(
                 f"Received: {', '.join(normalization) or 'no normalisation'}"
             )
         record = normalization[label]
+        scope = record.get("scope")
+        if scope not in SHARED_SCOPES:
+            raise InputError(
+                f"units: original units of {label} must be the same for all "
+                f"training wells, which were scaled together (scope "
+                f"{' or '.join(SHARED_SCOPES)} of the step normalize). "
+                f"Received: scope {scope}"
+            )
         scales.append(
             (
                 Statistics.from_dict(record["statistics"], label),

@@ -18,6 +18,7 @@ from isl.images import (
     is_published_name,
     is_vendor_name,
     is_zarr_folder,
+    list_numbered_planes,
     list_vendor_scenes,
     name_image,
     natural_key,
@@ -26,6 +27,7 @@ from isl.images import (
     open_well,
 )
 from isl.inspection.folders import is_image_name, iter_folders
+from isl.preprocessing.output import PLANES_FILE
 from isl.specs import DatasetSpec, WellSpec, list_splits, load_dataset_spec
 
 # Of wells: what file systems and the shell take as a name of a file.
@@ -40,11 +42,18 @@ class WellInput:
         name: What to call it; may be the name of a file.
         path: Its file or folder, for messages.
         open: Opens it; can be pickled.
+        planes: Files of the planes, where a data spec names them.
     """
 
     name: str
     path: str
     open: Callable[[], Well]
+    planes: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What the well is made of, to tell when it is made of others."""
+        return (self.path, *self.planes)
 
 
 def find_inputs(
@@ -87,8 +96,8 @@ def list_well_inputs(
     """Lists the wells of a plate or a folder; reads no pixel.
 
     A well is each field of an OME-Zarr plate, each OME-Zarr image, each TIFF
-    of several planes, each scene of a vendor's file, and each well of PNG
-    planes in the published naming.
+    of several planes, each scene of a vendor's file, each folder of numbered
+    planes, and each well of PNG planes in the published naming.
     Folders in a folder are searched, hidden ones are not; a well in them is
     called `FOLDER_WELL`, or `WELL` if its folder has its name.
 
@@ -126,7 +135,8 @@ def list_well_inputs(
     if not wells:
         raise InputError(
             f"{path}: input must hold wells: OME-Zarr, TIFF of several "
-            f"planes, or PNG in the published naming; --data_spec can name "
+            f"planes, folders of numbered planes, or PNG in the published "
+            f"naming; --data_spec can name "
             f"others. Received: none of them"
         )
     return _sorted(wells)
@@ -166,6 +176,7 @@ def list_spec_inputs(
                 dataclasses.replace(well, labels={}),
                 image_root,
             ),
+            planes=tuple(well.planes or ()),
         )
         for well in found.values()
     )
@@ -196,6 +207,12 @@ def _list_folder(
         return
     if any(map(is_published_name, names)):
         yield from _list_published(inside, folder)
+    if PLANES_FILE in names:  # What `prepare.py --format=ome_tiff` writes.
+        yield _image(_name(inside, "") or folder.name, folder / PLANES_FILE)
+        return
+    if _holds_numbered_planes(folder, names):
+        yield _image(_name(inside, "") or folder.name, folder)
+        return
     for name in names:
         if is_vendor_name(name):
             yield from _list_scenes(inside, folder / name)
@@ -252,6 +269,18 @@ def _list_scenes(
         return
     for scene in scenes:
         yield _image(_name([name], scene), file / scene)
+
+
+def _holds_numbered_planes(folder: pathlib.Path, names: Sequence[str]) -> bool:
+    # Stacks may be numbered as well: those are wells.
+    if any(
+        is_image_name(name) and _holds_stack(folder / name) for name in names
+    ):
+        return False
+    try:
+        return bool(list_numbered_planes(folder))
+    except InputError:
+        return True  # Opening it raises this again.
 
 
 def _holds_stack(path: pathlib.Path) -> bool:

@@ -262,14 +262,20 @@ def _serve(
     # Whoever started this process hears the user and ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    # An end of file or a broken pipe: nobody is there to hear the answer.
-    with contextlib.suppress(EOFError, OSError):
-        while True:
+    while True:
+        try:
             task = connection.recv()
-            try:
-                answer = predict_well(job, *task)
-            except InputError as error:
-                answer = error
+        except (EOFError, OSError):
+            return  # Nobody is there any more.
+        try:
+            answer = predict_well(job, *task)
+        except InputError as error:
+            answer = error
+        # Of the folder or the model; what is wrong with a well is an outcome.
+        except OSError as error:
+            answer = InputError(f"{job.output}: {error}")
+        # A broken pipe: nobody is there to hear the answer.
+        with contextlib.suppress(OSError):
             connection.send(answer)
 
 

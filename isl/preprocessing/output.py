@@ -23,6 +23,9 @@ from isl.images import (
 )
 from isl.specs import WellSpec
 
+PLANES_FILE = "planes.ome.tif"
+LABELS_FILE = "labels.ome.tif"
+"""Of a well as OME-TIFF."""
 FORMATS = ("ome_tiff", "ome_zarr")
 PLATE = "plate.zarr"
 
@@ -101,9 +104,9 @@ class WellWriter:
         if self._format == "ome_tiff":
             return WellSpec(
                 name,
-                f"{path}/planes.ome.tif",
+                f"{path}/{PLANES_FILE}",
                 splits,
-                labels=dict.fromkeys(labels, "labels.ome.tif"),
+                labels=dict.fromkeys(labels, LABELS_FILE),
             )
         return WellSpec(name, f"{path}/0" if self._is_plate else path, splits)
 
@@ -150,7 +153,7 @@ class WellWriter:
                 annotations=images.annotations,
             )
             write_ome_tiff_bands(
-                temporary / "planes.ome.tif",
+                temporary / PLANES_FILE,
                 _iter_bands(images, range(images.num_z)),
                 planes,
             )
@@ -164,7 +167,7 @@ class WellWriter:
                 )
                 last = images.num_z + len(images.labels)
                 write_ome_tiff_bands(
-                    temporary / "labels.ome.tif",
+                    temporary / LABELS_FILE,
                     _iter_bands(images, range(images.num_z, last)),
                     labels,
                 )
