@@ -4,8 +4,8 @@ r"""Predicts label images for every well of a plate or of a folder of wells.
         --input=plate.zarr --output=predictions --num_workers=4
 
 Finds the fields of an OME-Zarr plate, or the OME-Zarrs, the TIFFs of several
-planes and the wells of published PNG planes in a folder and in folders in it;
-or the wells of `--data_spec`, under `--image_root`. Writes what predict.py
+planes, the folders of numbered planes and the wells of published PNG planes in
+a folder and in folders in it; or the wells of `--data_spec`, under `--image_root`. Writes what predict.py
 writes: `WELL.ome.tif`, or with `--format=ome_zarr` a plate, `plate.zarr`, or
 `WELL.zarr` if wells are not called as on a plate. The same command goes on
 with a run that was stopped. What is wrong with a well is told at the end; the

@@ -29,8 +29,9 @@ from isl.images import Well
 class WellScores:
     """Scores of one well.
 
-    Images are of the rows and columns that were scored. What a data spec does
-    not ask for, or a stored prediction does not hold, is empty.
+    Images are of the rows and columns that were scored; they may be on disk
+    (`isl.evaluation.parking`). What a data spec does not ask for, or a stored
+    prediction does not hold, is empty.
 
     Attributes:
         condition: Name of the condition.
