@@ -23,6 +23,7 @@ from absl import flags
 
 from isl.ablation.grid import load_grid
 from isl.ablation.runs import Study, check_outcomes, iter_runs, select_cells
+from isl.ablation.table import check_metrics
 from isl.command_line import run
 from isl.errors import InputError
 from isl.specs import load_dataset_specs
@@ -89,6 +90,7 @@ def _print_table(study: Study) -> None:
 
 
 def main() -> None:
+    check_metrics(_METRICS.value)
     study = Study(
         load_grid(_path()),
         load_dataset_specs(_DATA_SPECS.value),

@@ -10,7 +10,6 @@ the pooled numbers.
 """
 
 import sys
-import tempfile
 
 from absl import flags
 
@@ -18,7 +17,7 @@ from isl.command_line import refuse, run
 from isl.errors import InputError
 from isl.evaluation.judging import judge_model, judge_stored
 from isl.evaluation.objects import load_segmenter
-from isl.evaluation.parking import park_images
+from isl.evaluation.parking import parked
 from isl.evaluation.parts import describe_choices, open_scorable_parts
 from isl.evaluation.tables import POOLED
 from isl.figures.evaluation_output import write_evaluation
@@ -109,16 +108,11 @@ def main() -> None:
     segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
     folder = make_folder(_OUTPUT_DIR.value, "output_dir")
     title = f"In silico labeling: {_SPLIT.value} wells"
-    with tempfile.TemporaryDirectory(prefix=".images", dir=folder) as room:
-        scored = [
-            (well, park_images(scores, room))
-            for well, scores in _scores(loaded, parts, segmenter)
-        ]
-        rows = write_evaluation(folder, scored, title, _run(loaded, parts))
-    for row in rows:
-        if row.well == POOLED:
-            value = "undefined" if row.value is None else f"{row.value:.4f}"
-            print(f"{row.condition} {row.label} {row.metric}: {value}")
+    with parked(_scores(loaded, parts, segmenter), folder) as scored:
+        for row in write_evaluation(folder, scored, title, _run(loaded, parts)):
+            if row.well == POOLED:
+                value = "undefined" if row.value is None else f"{row.value:.4f}"
+                print(f"{row.condition} {row.label} {row.metric}: {value}")
     print(f"report: {folder / 'report.html'}")
 
 

@@ -5,11 +5,11 @@ r"""Predicts label images for every well of a plate or of a folder of wells.
 
 Finds the fields of an OME-Zarr plate, or the OME-Zarrs, the TIFFs of several
 planes, the folders of numbered planes and the wells of published PNG planes in
-a folder and in folders in it; or the wells of `--data_spec`, under `--image_root`. Writes what predict.py
-writes: `WELL.ome.tif`, or with `--format=ome_zarr` a plate, `plate.zarr`, or
-`WELL.zarr` if wells are not called as on a plate. The same command goes on
-with a run that was stopped. What is wrong with a well is told at the end; the
-others are predicted.
+a folder and in folders in it; or the wells of `--data_spec`, under
+`--image_root`. Writes what predict.py writes: `WELL.ome.tif`, or with
+`--format=ome_zarr` a plate, `plate.zarr`, or `WELL.zarr` if wells are not
+called as on a plate. The same command goes on with a run that was stopped.
+What is wrong with a well is told at the end; the others are predicted.
 
 Without workers everything happens in this process, which uses all cores.
 `--num_workers` starts processes, each with a model and its share of the

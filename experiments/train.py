@@ -67,9 +67,9 @@ _REPLACED = {
         ),
         (
             flags.DEFINE_boolean,
-            "activation_histograms balance_data_sets fit_temperature "
-            "freeze_body include_autoencoding initialise_head_biases remat "
-            "keep_best",
+            "activation_histograms balance_data_sets fit_temperature flips "
+            "freeze_body include_autoencoding initialise_head_biases "
+            "keep_best remat",
         ),
     )
     for name in names.split()

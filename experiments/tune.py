@@ -13,6 +13,7 @@ stopped, and several processes share the trials. Writes them to
 """
 
 import pathlib
+import shlex
 
 from absl import flags
 
@@ -94,21 +95,15 @@ def main() -> None:
         raise InputError(
             "trials must leave one that was not stopped. Received: none"
         ) from error
-    given = [
+    command = [
+        *("python", "experiments/train.py"),
+        *as_flags(search, best.params),
         f"--data_specs={','.join(_DATA_SPECS.value)}",
         f"--image_root={_IMAGE_ROOT.value}",
         f"--workdir={search.output_dir / 'best'}",
     ]
     print(f"best: trial {best.number}, mean r {best.value:.4f}")
-    print(
-        " ".join(
-            [
-                "python experiments/train.py",
-                *as_flags(search, best.params),
-                *given,
-            ]
-        )
-    )
+    print(shlex.join(command))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from isl.ablation.table import read_result
+from isl.ablation.table import check_metrics, read_result
 from isl.errors import DivergenceError, InputError
 from isl.simulation.dataset import write_dataset
 from isl.training.trainer import Trainer
@@ -92,6 +92,7 @@ def test_the_table_has_a_row_for_each_run_label_and_metric(
     assert int(row["parameters"]) == 1933
     # 360 down, 16, 216 at the bottom, 32, 432 up, 4 of the head.
     assert float(row["multiply_adds_per_pixel"]) == 1060.0
+    check_metrics({row["metric"] for row in rows})
     texture = [r for r in rows if r["model"] == "local_deviation"]
     assert {r["metric"] for r in texture} == {"pearson"}
     assert len(texture) == 4 and texture[0]["parameters"] == "0"
@@ -220,6 +221,14 @@ def test_runs_that_cannot_be_trained_stop_the_grid_at_once(ablate, tmp_path):
     axes = {"model": ["tiny_fnet", "tiny"], "towers": [None, 1]}
     with pytest.raises(InputError, match="tiny_fnet.*towers=1"):
         ablate({**GRID, "axes": axes})
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_metrics_are_refused_before_anything_is_trained(
+    ablate, tmp_path
+):
+    with pytest.raises(InputError, match="pearson, .*Received: mean_person$"):
+        ablate(GRID, metrics="nll,mean_person")
     assert not (tmp_path / "out").exists()
 
 

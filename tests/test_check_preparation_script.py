@@ -48,6 +48,22 @@ def test_offsets_of_neighbours_are_told(run, prepared, capsys):
     ]
 
 
+def test_tiles_that_do_not_overlap_have_no_neighbours(run, prepared, capsys):
+    tiles = {"positions": [[0, 0], [0, 100]], "pairs": []}
+    path = prepared / "records" / "plate_1" / "A1.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"found": {"tiles": tiles}}))
+    rows = write_positions(
+        prepared / "true.csv", [("t1", 0, 0), ("t2", 100, 0)]
+    )
+    (prepared / "records" / "mosaic.json").unlink()
+    run(prepared=prepared, positions=rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "plate_1/A1: positions of 2 tiles: root mean square error 0.00 px, "
+        "at most 0.00 px"
+    ]
+
+
 def test_positions_are_compared_in_natural_order(run, prepared, capsys):
     # Elsewhere by (100, 50), and the last tile by (-3, -4), off by 5 pixels.
     # Less the mean of (0.75, 1), three are off by 1.25, one by 3.75.

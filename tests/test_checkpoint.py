@@ -99,6 +99,16 @@ def test_settings_newer_than_the_run_have_had_their_defaults(workdir):
         check_settings(workdir, other, [])
 
 
+def test_runs_from_before_flips_could_be_left_out_go_on(workdir):
+    path = workdir / CONFIG_FILE
+    run = json.loads(path.read_text())
+    del run["config"]["flips"]
+    path.write_text(json.dumps(run))
+    check_settings(workdir, CONFIG, [])
+    with pytest.raises(InputError, match="another flips .True."):
+        check_settings(workdir, dataclasses.replace(CONFIG, flips=False), [])
+
+
 def test_the_first_part_of_a_run_stays_written(workdir):
     before = (workdir / CONFIG_FILE).read_text()
     keep_first_run(workdir, {"config": {}})

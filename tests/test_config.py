@@ -69,6 +69,8 @@ def test_output_size_is_8_plus_16_k(size):
         ("averaging", 1.0),
         ("num_validation_crops", 0),
         ("seed", -1),
+        ("seed", 2**32),
+        ("zoom", 0.71),
         ("num_z", 0),
         ("num_z", -3),
         ("max_minutes", 0.0),
@@ -89,6 +91,24 @@ def test_these_come_with_statistics_of_their_own(name):
     with pytest.raises(InputError, match="recalibration_batches must"):
         config.check()
     dataclasses.replace(config, recalibration_batches=1).check()
+
+
+def test_dropout_comes_before_frozen_statistics():
+    config = dataclasses.replace(
+        MICRO_CONFIG,
+        dropout=0.2,
+        recalibration_batches=1,
+        frozen_norm_share=1.0,
+    )
+    with pytest.raises(InputError, match="dropout must be 0 with.*: 0.2"):
+        config.check()
+    dataclasses.replace(config, frozen_norm_share=0.9).check()
+    dataclasses.replace(config, dropout=0.0).check()
+
+
+def test_largest_seed_and_zoom_can_be_used():
+    largest = {"seed": 2**32 - 1, "zoom": 0.7}
+    dataclasses.replace(MICRO_CONFIG, **largest).check()
 
 
 def test_cosine_schedule_falls_to_zero():

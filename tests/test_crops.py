@@ -90,6 +90,61 @@ def test_all_eight_orientations_occur():
     assert len(seen) == 8
 
 
+def test_without_flips_patches_keep_their_orientation():
+    region = source(coordinate_well(), slice(20, 38), slice(20, 38))
+    drawn = sampler(region, labels=("DISK",), num_z=1, flips=False)
+    generator = np.random.default_rng(0)
+    corners = set()
+    for _ in range(100):
+        image = drawn.draw(generator).labels["DISK"]
+        row, column = divmod(int(image[0, 0]), 100)
+        np.testing.assert_array_equal(
+            image, region.well.read_label("DISK", *window(row, column))
+        )
+        corners.add((row, column))
+    assert len(corners) == 9
+
+
+def window(row, column):
+    return slice(row, row + 16), slice(column, column + 16)
+
+
+def test_flips_are_drawn_as_ever():
+    # Of older runs, which must go on as they began (commit db4ec46).
+    drawn = sampler(
+        source(coordinate_well()), labels=("DISK",), num_z=1, focus_shift=1
+    )
+    _, targets, _ = drawn.batch(0, 0, 4)
+    assert [image[0, :2].tolist() for image in targets["DISK"]] == [
+        [5656, 5655],
+        [204, 205],
+        [4659, 4660],
+        [5041, 5042],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 16),
+        ({"rotation": 45.0, "augment": False}, 16),
+        ({"rotation": 45.0}, 25),  # 16 x 1.41 and the rim of 2.
+        ({"rotation": 90.0}, 25),
+        ({"rotation": 10.0}, 21),  # 16 x (0.985 + 0.174) + 2.
+        ({"zoom": 0.2}, 22),  # 16 x 1.22 + 2.
+    ],
+)
+def test_no_drawn_window_is_larger_than_the_largest(changes, expected):
+    one = sampler(source(coordinate_well()), **changes)
+    assert one.largest_window == expected
+
+
+def test_repeated_sources_are_told_apart_by_identity():
+    first, second = source(disks()), source(disks())
+    one = sampler(first, second, first, second, first)
+    assert [id(s) for s in one.distinct_sources] == [id(first), id(second)]
+
+
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("flip", [False, True])
 def test_turn_and_flip_keeps_pixels_together(turns, flip):

@@ -95,7 +95,7 @@ def test_select_wells():
         (["num_z"], True, r"num_z must be an integer.*Received: True"),
         (["num_z"], 3, r"wells\[0\].planes must list num_z = 3 files"),
         (["labels"], "DAPI", r"labels must be a list.*'DAPI'"),
-        (["labels"], [], r"labels must be a list of at least one"),
+        (["labels"], [], r"labels.DAPI_CONFOCAL must be one of \(none\)"),
         (["labels"], ["dapi"], r"labels\[0\] must be an upper-case.*'dapi'"),
         (["labels"], ["A", "A"], r"labels\[1\] must not be listed twice"),
         (["pixel_size_um"], -1, r"pixel_size_um must be .* above 0"),

@@ -110,6 +110,10 @@ def test_devices_and_processes_under_jax_learn_what_one_device_does(tmp_path):
         (("data_parallel",), "must be used under Keras' back end jax"),
         (("mirrored", ["GPU:7", "GPU:8"]), "devices must be at least two.*GPU"),
         (("mirrored", ["CPU:0"]), "devices must be at least two.*: CPU:0"),
+        (
+            ("mirrored", ["CPU:0", "CPU:0"]),
+            "devices must be .*, each once. Received: CPU:0, CPU:0",
+        ),
         (("mirrored",), "devices must be at least two.*none"),
         (("none", ["CPU:0"]), "devices must come with a distribution"),
         (

@@ -112,6 +112,10 @@ def test_labels_alone_are_a_run_each(tmp_path):
         ({"budget": {}}, "budget must be one of max_minutes, num_steps"),
         ({"budget": {"num_steps": 0}}, "budget must be .* Received: {'num_st"),
         ({"budget": {"num_steps": 1, "max_minutes": 1}}, "budget must be"),
+        (
+            {"budget": {"num_steps": 300.0}},
+            "budget must be .*, of steps a whole. Received: {'num_steps': 300",
+        ),
         ({"preset": "slow"}, "preset must be .*fast.* Received: slow"),
         ({"axes": {"modl": []}}, "axes must be from .*Received: {'modl'"),
         ({"axes": {"seed": [0]}}, "axes.model must be given"),
@@ -140,6 +144,17 @@ def test_labels_alone_are_a_run_each(tmp_path):
         ({"models": ["x"]}, "models must be an object. Received: \\['x'"),
         ({"preset": ["tiny"]}, "preset must be a text"),
         ({"settings": {"seed": 1}}, "settings must be settings of training"),
+        *(
+            (
+                {"models": {"a": {"settings": {name: value}}}},
+                "models.a.settings must be .*, without .*init_from. Received",
+            )
+            for name, value in (
+                ("init_from", "runs/a/model"),
+                ("freeze_body", False),
+                ("body_learning_rate", 0.001),
+            )
+        ),
         (
             {"settings": {"batch_size": "2"}},
             "settings.batch_size must be int. Received: 2",

@@ -1,5 +1,6 @@
 """Every problem that can be found in images."""
 
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from isl.images import open_png, write_ome_tiff
+from isl.images import open_plane, open_png, write_ome_tiff
 from isl.inspection.inspection import inspect_images
 from isl.inspection.listing import INPUT, LABEL
 from isl.inspection.problems import KINDS
@@ -17,6 +18,7 @@ from tests.inspection_images import (
     DAPI,
     NUM_Z,
     SIZE,
+    kinds,
     label_name,
     noise,
     plane_name,
@@ -26,6 +28,8 @@ from tests.inspection_images import (
     stack,
     write,
 )
+
+EVERYTHING = (slice(0, SIZE), slice(0, SIZE))
 
 
 def test_a_good_plate_has_no_problem(plate):
@@ -392,7 +396,28 @@ def folder_outside(plate):
     return spec_of(wells=(), well_folders=folders), "", "leads out of the"
 
 
+def to_be_normalised(plate, value):
+    """A spec that does so, and a plane of floats, one of `value`."""
+    image = stack(0)[2].astype(np.float32)
+    image[3, 4] = value
+    tifffile.imwrite(plate / plane_name("A1", 2), image)
+    steps = ({"step": "normalize", "scope": "well"},)
+    return dataclasses.replace(source_spec(), preprocessing=steps)
+
+
+def floats_to_normalise(plate):
+    spec = to_be_normalised(plate, 0.5)
+    return spec, "A1", "float32: fit to be normalised"
+
+
+def floats_that_are_no_numbers(plate):
+    spec = to_be_normalised(plate, np.nan)
+    return spec, "A1", "float32, and some are no numbers"
+
+
 SPEC_CASES = {
+    "not_measured": (floats_to_normalise,),
+    "wrong_type": (floats_that_are_no_numbers,),
     "missing_well": (
         no_such_well,
         no_such_folder,
@@ -424,6 +449,20 @@ def test_every_problem_of_a_spec_is_found(plate, kind, case):
     problem = next(p for p in found.problems if p.kind == kind)
     assert problem.well == well
     assert re.search(what, problem.what), problem.what
+
+
+def test_a_well_of_floats_to_normalise_is_checked_too(plate):
+    for name in [label_name("A1"), *(plane_name("A1", z) for z in range(4))]:
+        path = plate / name
+        tifffile.imwrite(path, np.float32(open_plane(path).read(*EVERYTHING)))
+    (plate / plane_name("A1", 4)).unlink()
+    steps = ({"step": "normalize", "scope": "well"},)
+    spec = dataclasses.replace(source_spec(), preprocessing=steps)
+    found = inspect_images(plate.parent, spec)
+    assert kinds(found) == ["missing_plane", *["not_measured"] * 5]
+    problems = inspect_images(plate.parent, source_spec()).problems
+    wrong = next(p for p in problems if p.kind == "wrong_type")
+    assert "unsigned" in wrong.advice and "prepare.py" in wrong.advice
 
 
 def test_every_kind_of_problem_has_a_test():

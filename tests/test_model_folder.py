@@ -148,6 +148,8 @@ def test_a_missing_key(folder):
         {"labels": "DAPI"},
         {"labels": [1]},
         {"momentum": None},
+        {"momentum": False},
+        {"momentum": 1},
         {"include_autoencoding": 1},
     ],
 )
@@ -156,6 +158,12 @@ def test_a_description_of_wrong_types(folder, changes):
     message = error_of(folder)
     assert f"{DESCRIPTION_FILE}: must describe a model" in message
     assert next(iter(changes)) in message
+
+
+def test_a_momentum_of_a_whole_number(folder):
+    # As a grid may give it.
+    edit(folder / DESCRIPTION_FILE, momentum=0)
+    assert load_description(folder).momentum == 0
 
 
 @pytest.mark.parametrize(

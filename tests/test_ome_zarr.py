@@ -14,7 +14,9 @@ from isl.images import (
     MaximumPlane,
     is_plate,
     is_zarr,
+    list_members,
     open_image,
+    open_inside,
     open_ome_zarr,
     open_plate,
     open_png,
@@ -458,6 +460,22 @@ def test_folders_that_are_no_zarr(tmp_path):
         open_image(tmp_path / "a.zarr")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_members_of_a_group_are_images_and_groups(tmp_path, version):
+    group = tmp_path / "a.zarr"
+    zarr_stores.write_group(group, {}, version)
+    zarr_stores.write_array(group / "full", IMAGE, version=version)
+    # An image that has lost its metadata is no folder of images.
+    assert list_members(group) == ()
+    for name in ("1", "0", ".left_over", "OME"):
+        write(group / name, version)
+    metadata_file(group / "1").write_text("{")
+    assert list_members(group) == ("0", "1")
+    assert list_members(group / "0") == list_members(tmp_path) == ()
+    metadata_file(group).write_text("{")
+    assert list_members(group) == ()
+
+
 def write_plate(folder, version, wells=("B/3", "A/01"), num_fields=2):
     rows, columns = zip(*(well.split("/") for well in wells), strict=True)
     plate = {
@@ -515,6 +533,10 @@ def test_plate_with_a_missing_well_and_field(tmp_path):
     plate = open_plate(path)
     assert plate.fields == {"A01": ("A/01/0",)}
     assert plate.missing == ("B/3", "A/01/1")
+    with pytest.raises(InputError, match="of well A01 must be one of 0. Rec"):
+        open_inside(path / "A01" / "1" / NAMES[0])
+    with pytest.raises(InputError, match="B/3: must be a folder of OME-Zarr"):
+        open_inside(path / "B3" / "0" / NAMES[0])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from isl.evaluation.parking import park_images
+from isl.evaluation.parking import parked
 from isl.evaluation.wells import empty_scores
 from tests.tiny_runs import disks
 
@@ -17,17 +17,18 @@ def test_parts_of_parked_images_come_back(tmp_path):
     generator = np.random.default_rng(0)
     for image in (*scores.predictions.values(), *scores.deviations.values()):
         image[:] = generator.integers(0, 256, image.shape)
-    parked = park_images(scores, tmp_path)
     place = (slice(3, 9), slice(5, 20))
-    for before, after in (
-        (scores.predictions, parked.predictions),
-        (scores.deviations, parked.deviations),
-    ):
-        assert list(before) == list(after)
-        for label, image in before.items():
-            np.testing.assert_array_equal(after[label][place], image[place])
-    assert len(list(tmp_path.iterdir())) == 3
-    kept = {"predictions": None, "deviations": None}
-    assert dataclasses.replace(parked, **kept) == dataclasses.replace(
-        scores, **kept
-    )
+    with parked([(well, scores)], tmp_path) as ((same, after),):
+        assert same is well
+        for name in ("predictions", "deviations"):
+            before, images = getattr(scores, name), getattr(after, name)
+            assert list(before) == list(images)
+            for label, image in before.items():
+                assert not isinstance(images[label], np.ndarray)
+                np.testing.assert_array_equal(
+                    images[label][place], image[place]
+                )
+        kept = {"predictions": None, "deviations": None}
+        rest = dataclasses.replace(after, **kept)
+        assert rest == dataclasses.replace(scores, **kept)
+    assert not list(tmp_path.iterdir())

@@ -23,12 +23,13 @@ from isl.images import (
     open_wells,
 )
 from isl.inspection.inspection import inspect_images
+from isl.prediction.well_inputs import list_spec_inputs
 from isl.preprocessing import preparation
 from isl.preprocessing.normalization import Statistics, Target, denormalize
 from isl.preprocessing.output import FORMATS, PLATE
 from isl.preprocessing.plate import prepare
 from isl.preprocessing.preparation import open_preparation
-from isl.specs import DatasetSpec, load_dataset_spec
+from isl.specs import DatasetSpec, load_dataset_spec, load_dataset_specs
 from tests.raw_plates import SPEC, STITCH, TILE, write_plate, write_tile
 
 SCRIPT = "prepare"
@@ -278,6 +279,70 @@ def test_fractions_are_not_rounded_away(tmp_path):
     with pytest.raises(InputError, match="must hold whole numbers.*float32"):
         run_prepare(tmp_path, tmp_path / "out", spec=spec)
     assert not (tmp_path / "out" / "A1").exists()
+
+
+def test_more_than_16_bits_are_not_cut_off(tmp_path):
+    for channel in ("BF", "DAPI"):
+        path = tmp_path / "plate" / f"A1_s0_z0_{channel}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.full((32, 40), 70000, np.uint32))
+    pattern = SPEC["source"]["pattern"].replace("png", "tif")
+    spec = make_spec([], pattern=pattern)
+    message = r"BF\.tif: must hold whole numbers of 8 or 16 bits.*uint32"
+    with pytest.raises(InputError, match=message):
+        run_prepare(tmp_path, tmp_path / "out", spec=spec)
+    assert not (tmp_path / "out" / "A1").exists()
+
+
+def test_what_is_no_number_is_named(tmp_path):
+    image = np.random.default_rng(0).random((32, 40), np.float32)
+    for channel in ("BF", "DAPI"):
+        path = tmp_path / "plate" / f"A1_s0_z0_{channel}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, image)
+        image[3, 4] = np.nan
+    pattern = SPEC["source"]["pattern"].replace("png", "tif")
+    spec = make_spec([{"step": "normalize"}], pattern=pattern)
+    with pytest.raises(InputError, match="^well A1, DAPI_WIDEFIELD: .*finite"):
+        run_prepare(tmp_path, tmp_path / "out", spec=spec)
+
+
+@pytest.mark.parametrize("kind", ["flat_fields", "dark_fields"])
+@pytest.mark.parametrize(
+    ("images", "channel", "known"),
+    [
+        ("all", "DAPI", "BRIGHTFIELD, DAPI_WIDEFIELD"),
+        ("transmitted", "DAPI_WIDEFIELD", "BRIGHTFIELD"),
+        ("labels", "BRIGHTFIELD", "DAPI_WIDEFIELD"),
+    ],
+)
+def test_a_field_of_no_channel_is_refused(
+    plate, tmp_path, kind, images, channel, known
+):
+    step = illumination(images=images, **{kind: {channel: "field.tif"}})
+    message = rf"raw: .*{kind} must be of.*\({known}\)\. Received: {channel}$"
+    with pytest.raises(InputError, match=message):
+        open_preparation(
+            make_spec([step, STITCH]), plate[0], tmp_path / "out", "ome_tiff"
+        )
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_images_without_labels_are_only_for_predictions(tmp_path, image_format):
+    write_plate(tmp_path, ("A1",), num_z=2)
+    for path in (tmp_path / "plate").glob("*_s[123]_*"):
+        path.unlink()
+    value = make_spec([{"step": "normalize"}]).to_dict() | {"labels": []}
+    value["source"]["channels"] = {"BF": "BRIGHTFIELD"}
+    run_prepare(
+        tmp_path, tmp_path / "out", image_format, DatasetSpec.from_dict(value)
+    )
+    (well,) = list_spec_inputs(
+        load_dataset_spec(tmp_path / "out" / "spec.json"), tmp_path / "out"
+    )
+    assert well.open().num_z == 2
+    with pytest.raises(InputError, match=r"spec\.json: labels must be there"):
+        load_dataset_specs([tmp_path / "out" / "spec.json"])
 
 
 def test_a_spec_of_the_user_is_not_replaced(plate, tmp_path):

@@ -65,12 +65,21 @@ def test_a_likelihood_that_is_not_finite_is_never_the_best(tmp_path):
         assert best.improves(scored({"nll": nll}), 1, 0.5) is expected
 
 
-def test_an_epoch_that_is_done_again_is_forgotten(tmp_path):
+def test_the_best_epoch_is_remembered_even_if_it_is_done_again(tmp_path):
     facts = {"steps": 4, "minutes": 0.5, "validation_score": -0.1}
     description = ModelDescription(TINY, 1, ("A",), provenance=facts)
     save_model(tmp_path / "model", description.build(), description)
     assert BestEpoch(tmp_path / "model", 4).facts == facts
-    assert BestEpoch(tmp_path / "model", 3).facts == {}
+    # Killed between the model and the checkpoint of the epoch.
+    best = BestEpoch(tmp_path / "model", 3)
+    assert best.facts == facts
+    assert best.age(3) == 0
+    assert not best.improves(scored({"nll": 0.1}), 4, 0.6)  # As before.
+    assert not best.improves(scored({"nll": 0.2}), 5, 0.7)
+    assert best.facts == facts
+    assert best.age(5) == 1
+    # Without a checkpoint the network may be of another run.
+    assert BestEpoch(tmp_path / "model", 0).facts == {}
 
 
 def test_only_a_better_epoch_improves(tmp_path):

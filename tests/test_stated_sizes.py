@@ -8,6 +8,7 @@ import pytest
 
 from isl.errors import InputError
 from isl.images import (
+    FieldPlane,
     ZarrDescription,
     open_wells,
     streamed_ome_zarr,
@@ -204,6 +205,19 @@ def test_what_is_no_size_counts_as_silence(tmp_path, folder, size, monkeypatch):
     preparation = opened(tmp_path, spec_of())
     assert preparation.pixel_size_um is None
     assert preparation.z_spacing_um is None
+
+
+def test_a_file_of_several_channels_tells_its_sizes(folder):
+    write_tiff(folder, "A1", 0.25, 1.5)
+    plane = FieldPlane(str(folder / "A1.ome.tif"), None)
+    assert plane.read_sizes() == pytest.approx((0.25, 1.5))
+    with pytest.raises(InputError, match="must hold one plane. Received: 6"):
+        plane.read()
+
+
+def test_a_png_tells_no_size(folder):
+    write_tile(folder / "a.png", np.ones(SHAPE))
+    assert FieldPlane(str(folder / "a.png"), None).read_sizes() == (None, None)
 
 
 def test_a_single_plane_has_no_distance(tmp_path, folder):

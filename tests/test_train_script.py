@@ -1,10 +1,13 @@
+import dataclasses
 import shutil
 
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 
 from isl.errors import InputError
+from isl.training.config import TrainConfig
 
 SCRIPT = "train"
 
@@ -43,6 +46,26 @@ def test_train_reports_broken_planes(run, wells, tmp_path, damage):
             output_size=24,
         )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("script")
+def test_every_setting_is_a_flag():
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    assert names - {"architecture"} <= set(flags.FLAGS)
+
+
+def test_flips_can_be_switched_off(run, script, wells, tmp_path, monkeypatch):
+    def trainer(config, *arguments):
+        raise InputError(f"flips={config.flips}")
+
+    monkeypatch.setattr(script, "Trainer", trainer)
+    with pytest.raises(InputError, match="flips=False"):
+        run(
+            data_specs=wells / "spec.json",
+            image_root=wells,
+            workdir=tmp_path,
+            flips="false",
+        )
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,7 @@ def test_a_label_is_judged_by_the_steps_that_have_it(data, tmp_path):
 def test_what_changes_patches_reaches_those_of_training_only(data):
     spec, root = data
     changes = {"focus_shift": 1, "noise": 0.02, "rotation": 9.0, "zoom": 0.1}
+    changes["flips"] = False
     config = resolve(dataclasses.replace(CONFIG, **changes, blur=0.3), [spec])
     sampler = open_training_sampler(config, [spec], root)
     assert {name: getattr(sampler, name) for name in changes} == changes

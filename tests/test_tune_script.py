@@ -196,6 +196,25 @@ def test_without_optuna_the_extra_is_named(search, monkeypatch):
         open_study(search)
 
 
+def test_the_command_can_be_given_to_a_shell(
+    run, wells, tmp_path, curves, capsys
+):
+    _, root = wells
+    curves([0.5])
+    run(
+        trials=1,
+        data_specs=root / "spec.json",
+        image_root=root,
+        output_dir=tmp_path / "our runs",
+        preset="tiny",
+        model="tiny_fnet",
+        **BUDGET,
+    )
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[:2] == ["python", "experiments/train.py"]
+    assert words[-1] == f"--workdir={tmp_path / 'our runs' / 'best'}"
+
+
 @pytest.mark.long
 def test_the_best_settings_are_printed_as_a_command(
     run, wells, tmp_path, capsys

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from isl.errors import InputError
@@ -241,6 +242,28 @@ def test_a_copy_keeps_its_images_to_itself(tmp_path):
         path.unlink()
     with pytest.raises(InputError):
         well.read_label("NEURITE_CONFOCAL", *EVERYTHING)
+    with pytest.raises(InputError):
+        well.read_planes(*EVERYTHING)
+
+
+def test_a_copy_of_a_tiff_keeps_what_it_decodes_to_itself(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path,
+        np.ones((3, 40, 50), np.uint16),
+        compression="zlib",
+        photometric="minisblack",
+    )
+    well = open_image(path)
+    copy = well.copied()
+    copy.read_planes(*EVERYTHING)
+    (original,) = {plane.decode for plane in well.planes}
+    (copied,) = {plane.decode for plane in copy.planes}
+    assert original.cache_info().currsize == 0
+    assert copied.cache_info().currsize > 0
+    assert copied.cache_parameters() == original.cache_parameters()
+    path.unlink()
+    copy.read_planes(*EVERYTHING)
     with pytest.raises(InputError):
         well.read_planes(*EVERYTHING)
 

@@ -47,6 +47,8 @@ _TAKEN = {
     *("architecture", "include_autoencoding", "labels", "loss", "num_z"),
     *("seed", "train_share", "z_alignment"),
 }
+# Settings of runs that start from another network; a grid names their own.
+_TRANSFER = {"init_from", "freeze_body", "body_learning_rate"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,20 +264,25 @@ def _check_budget(path: str | os.PathLike, budget: Any) -> None:
         isinstance(budget, dict)
         and len(budget) == 1
         and set(budget) <= set(BUDGETS)
-        and all(_is_positive(value) for value in budget.values())
+        and all(map(_is_budget, budget, budget.values()))
     )
-    rule = f"one of {_text(BUDGETS)} with a positive number"
+    rule = f"one of {_text(BUDGETS)} with a positive number, of steps a whole"
     _check(is_right, path, "budget", rule, budget)
 
 
-def _is_positive(value: Any) -> bool:
-    return type(value) in (int, float) and value > 0
+def _is_budget(name: str, value: Any) -> bool:
+    kinds = (int,) if name == "num_steps" else (int, float)
+    return type(value) in kinds and value > 0
 
 
 def _check_settings(path: str | os.PathLike, key: str, settings: Any) -> None:
-    known = {field.name for field in dataclasses.fields(TrainConfig)} - _TAKEN
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    known -= _TAKEN | _TRANSFER
     is_right = isinstance(settings, dict) and set(settings) <= known
-    rule = "settings of training that neither axes nor budget decide"
+    rule = (
+        f"settings of training that neither axes nor budget decide, without "
+        f"{_text(_TRANSFER)}"
+    )
     _check(is_right, path, key, rule, settings)
     kinds = typing.get_type_hints(TrainConfig)
     for name, value in settings.items():

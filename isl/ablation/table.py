@@ -9,6 +9,7 @@ from typing import Any
 from isl.claims import claim
 from isl.csv_files import write_csv
 from isl.errors import InputError
+from isl.evaluation.scoring import LabelScores
 from isl.files import read_json_object, write_json
 
 TABLE_FILE = "table.csv"
@@ -57,6 +58,18 @@ class TableRow:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(TableRow))
+
+
+def check_metrics(metrics: Iterable[str]) -> None:
+    """Raises InputError if a metric is none of those of a table."""
+    # Those of tiles and of the camera are not defined everywhere.
+    known = (*LabelScores().metrics(), "ssim", "psnr", "mae_camera")
+    unknown = [name for name in metrics if name not in known]
+    if unknown:
+        raise InputError(
+            f"metrics must be from {', '.join(known)}. Received: "
+            f"{', '.join(unknown)}"
+        )
 
 
 def write_result(

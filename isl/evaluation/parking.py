@@ -3,15 +3,17 @@
 In memory those of a plate would add up.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from isl.evaluation.wells import WellScores
+from isl.images import Well
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +33,24 @@ class ParkedImage:
         return np.array(np.load(self.path, mmap_mode="r")[place])
 
 
-def park_images(scores: WellScores, folder: str | os.PathLike) -> WellScores:
-    """Moves the images of a well out of memory.
+@contextlib.contextmanager
+def parked(
+    scored: Iterable[tuple[Well, WellScores]], folder: str | os.PathLike
+) -> Iterator[list[tuple[Well, WellScores]]]:
+    """Scores wells one after the other, their images out of memory.
 
     Args:
-        scores: The scores of the well.
-        folder: Where there is room for them, 2 bytes a pixel and label; they
-            have to stay there as long as the result is used.
+        scored: Wells and their scores, taken one by one.
+        folder: Where there is room for images, 2 bytes a pixel and label.
 
-    Returns:
-        The same scores, with `ParkedImage` for images.
+    Yields:
+        All of them, with `ParkedImage` for images; these go with the block.
     """
+    with tempfile.TemporaryDirectory(prefix=".images", dir=folder) as room:
+        yield [(well, _park_images(scores, room)) for well, scores in scored]
+
+
+def _park_images(scores: WellScores, folder: str) -> WellScores:
     return dataclasses.replace(
         scores,
         predictions=_park(scores.predictions, folder),
@@ -50,7 +59,7 @@ def park_images(scores: WellScores, folder: str | os.PathLike) -> WellScores:
 
 
 def _park(
-    images: Mapping[str, np.ndarray], folder: str | os.PathLike
+    images: Mapping[str, np.ndarray], folder: str
 ) -> dict[str, ParkedImage]:
     parked = {}
     for label, image in images.items():

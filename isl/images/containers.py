@@ -15,7 +15,14 @@ from isl.images.ome_image import OmeImage
 from isl.images.ome_tiff import open_ome_tiff
 from isl.images.ome_tiff_description import TIFF_SUFFIXES
 from isl.images.ome_zarr import open_ome_zarr
-from isl.images.ome_zarr_metadata import is_plate, is_zarr, open_plate
+from isl.images.ome_zarr_metadata import (
+    is_in_image,
+    is_plate,
+    is_zarr,
+    list_plate_wells,
+    list_well_fields,
+    open_plate,
+)
 from isl.images.vendor import (
     check_part,
     is_vendor_name,
@@ -75,7 +82,7 @@ def split_inside(
     """
     path = pathlib.Path(path)
     vendor = split_vendor_path(path)
-    if vendor is not None or path.exists():
+    if vendor is not None or (path.exists() and not is_in_image(path)):
         return vendor
     for place in path.parents:
         is_tiff = place.name.lower().endswith(_OME_SUFFIXES)
@@ -128,8 +135,11 @@ def _iter_channels(image: OmeImage, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def _find_field(path: pathlib.Path, well: str, name: str) -> str:
-    fields = open_plate(path).fields
-    check_part(path, "well", well, tuple(fields))
-    by_name = {pathlib.PurePath(field).name: field for field in fields[well]}
+    # Of the metadata of wells only those of the one: there may be hundreds,
+    # and this is done for each plane that is read.
+    wells = list_plate_wells(path)
+    check_part(path, "well", well, tuple(wells))
+    fields = list_well_fields(path / wells[well])
+    by_name = {pathlib.PurePath(field).name: field for field in fields}
     check_part(path, f"field of well {well}", name, tuple(by_name))
-    return by_name[name]
+    return f"{wells[well]}/{by_name[name]}"

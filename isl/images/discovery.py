@@ -152,11 +152,11 @@ def open_channels(path: pathlib.Path) -> OmeImage | None:
     Raises:
         InputError: If this cannot be opened.
     """
-    if is_zarr_folder(path):
-        return open_ome_zarr(path)
     inside = open_inside(path)
     if inside is not None:
         return inside
+    if is_zarr_folder(path):
+        return open_ome_zarr(path)
     return open_ome_tiff(path) if _is_tiff(path) else None
 
 

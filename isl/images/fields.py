@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.discovery import find_images, locate, open_plane
+from isl.images.discovery import locate, open_channels, open_plane
 from isl.images.name_pattern import FoundFile, index_files
 from isl.images.plane import Plane, read_whole
 from isl.specs import DatasetSpec, Region, WellSpec
@@ -68,8 +68,10 @@ class FieldPlane:
         Raises:
             InputError: If it cannot be opened.
         """
-        found = find_images(pathlib.Path(self.path), None, ())
-        return found.pixel_size_um, found.z_spacing_um
+        image = open_channels(pathlib.Path(self.path))
+        if image is None:
+            return None, None
+        return image.pixel_size_um, image.z_spacing_um
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from isl.errors import InputError
 from isl.images.containers import is_container, iter_stacks
 from isl.images.ome_tiff import open_ome_tiff
 from isl.images.ome_tiff_description import is_tiff_name
-from isl.images.ome_zarr_metadata import is_zarr
+from isl.images.ome_zarr_metadata import is_zarr, list_members
 
 # Named groups that a pattern may have.
 GROUPS = ("well", "tile", "row", "column", "channel", "z")
@@ -193,7 +193,7 @@ def list_names(
 
 
 def _iter_paths(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    # Files, and Zarr folders as if they were files.
+    # Files, and Zarr images and plates as if they were files.
     def refuse(error: OSError) -> None:
         raise InputError(
             f"{error.filename}: folder cannot be listed ({error.strerror})."
@@ -202,7 +202,15 @@ def _iter_paths(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     for root, folders, files in os.walk(folder, onerror=refuse):
         place = pathlib.Path(root)
         visible = sorted(f for f in folders if not f.startswith("."))
-        zarrs = [name for name in visible if is_zarr(place / name)]
+        members = list_members(place)
+        if members:
+            # A group of images is a folder; its metadata are no files of it.
+            visible, files = members, []
+        zarrs = [
+            name
+            for name in visible
+            if is_zarr(place / name) and not list_members(place / name)
+        ]
         folders[:] = [name for name in visible if name not in zarrs]
         names = sorted(f for f in files if not f.startswith("."))
         yield from (place / name for name in [*zarrs, *names])

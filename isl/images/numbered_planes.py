@@ -15,7 +15,6 @@ PLANE_SUFFIXES = (".png", *TIFF_SUFFIXES)
 # tiles are numbered as well: a stack of those would be nonsense that nobody
 # notices.
 _MARKERS = {
-    "",
     "z",
     "depth",
     "focus",
@@ -66,8 +65,7 @@ def list_numbered_planes(folder: str | os.PathLike) -> tuple[str, ...]:
     if len(differing) != 1:
         return ()
     (place,) = differing
-    word = _WORD.search(split[0][place - 1])
-    if place % 2 == 0 or word is None or word[1].lower() not in _MARKERS:
+    if place % 2 == 0 or not _marks_planes(split[0][:place]):
         return ()
     return _in_order(
         folder,
@@ -76,6 +74,18 @@ def list_numbered_planes(folder: str | os.PathLike) -> tuple[str, ...]:
             for name, parts in zip(names, split, strict=True)
         },
     )
+
+
+def _marks_planes(before: list[str]) -> bool:
+    """Whether what stands before a number makes it that of a plane.
+
+    Nothing does, at the beginning of the name only: in `B02_1.tif` the number
+    is that of a tile.
+    """
+    if not "".join(before).strip("-_ "):
+        return True
+    word = _WORD.search(before[-1])
+    return word is not None and word[1].lower() in _MARKERS
 
 
 def _in_order(

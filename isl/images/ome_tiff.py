@@ -5,7 +5,6 @@ import functools
 import math
 import os
 import struct
-from collections.abc import Callable
 
 import numpy as np
 import tifffile
@@ -13,17 +12,30 @@ import tifffile
 from isl.errors import InputError
 from isl.images.ome_image import OmeImage
 from isl.images.ome_xml import parse_ome_xml
-from isl.images.plane import check_region, gain_of, widen, widened_dtype
+from isl.images.plane import (
+    CachingPlane,
+    check_region,
+    gain_of,
+    widen,
+    widened_dtype,
+)
 
 # Compressed tiles or strips that are kept after decoding, a file; at least
 # one a plane, so that a plane in one piece is decoded once.
 CACHE_BYTES = 2**28
 
+_JPEG = (
+    tifffile.COMPRESSION.OJPEG,
+    tifffile.COMPRESSION.JPEG,
+    tifffile.COMPRESSION.ALT_JPEG,
+    tifffile.COMPRESSION.JPEG_LOSSY,
+)
+
 Segment = tuple[int, int, np.ndarray]  # first row, first column, pixels
 
 
 @dataclasses.dataclass(frozen=True)
-class TiffPlane:
+class TiffPlane(CachingPlane):
     """One plane of a TIFF.
 
     Attributes:
@@ -33,7 +45,7 @@ class TiffPlane:
         offset: Where the pixels begin, if they lie in one uncompressed run.
         page: Index of the plane's page in the file.
         grid: Rows and columns of a tile (or strip), and tiles in a row.
-        decode: Returns a segment by (page, index of the segment).
+        decode: Returns a `Segment` by (page, index of the segment).
     """
 
     path: str
@@ -42,7 +54,6 @@ class TiffPlane:
     offset: int | None
     page: int
     grid: tuple[int, int, int]
-    decode: Callable[[int, int], Segment]
 
     @property
     def dtype(self) -> np.dtype:
@@ -194,7 +205,8 @@ def _open_planes(
         or first.dtype.kind not in "uf"
     ):
         raise InputError(
-            f"{path}: TIFF must be grey, of 8, 16 or 32 bits. Received: "
+            f"{path}: TIFF must be grey, of 8, 16 or 32 bits, unsigned or "
+            f"floats. Received: "
             f"{first.bitspersample}-bit {first.dtype}, photometric "
             f"{first.photometric}."
         )
@@ -267,7 +279,7 @@ def _decode_segment(path: str, page_index: int, index: int) -> Segment:
             page = tiff.pages[page_index]
             tiff.filehandle.seek(page.dataoffsets[index])
             data = tiff.filehandle.read(page.databytecounts[index])
-            pixels, place, _ = page.decode(data or None, index)
+            pixels, place, _ = page.decode(data or None, index, **_common(page))
     except MemoryError:
         raise
     except Exception as error:
@@ -278,6 +290,16 @@ def _decode_segment(path: str, page_index: int, index: int) -> Segment:
     if pixels is None:  # A tile that was left out, all zeros.
         return place[2], place[3], np.zeros((0, 0), np.uint8)
     return place[2], place[3], pixels[0, :, :, 0]
+
+
+def _common(page: tifffile.TiffPage) -> dict[str, bytes | None]:
+    # What all segments of a JPEG have in common stands in the header.
+    if page.compression not in _JPEG:
+        return {}
+    return {
+        "jpegtables": page.jpegtables,
+        "jpegheader": page.keyframe.jpegheader,
+    }
 
 
 def _paste(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isl.errors import InputError
-from isl.files import read_json
+from isl.files import read_json, read_json_object
 from isl.images.ome_image import check_square
 from isl.specs.checks import Item
 
@@ -139,21 +139,12 @@ def open_plate(path: str | os.PathLike) -> Plate:
             metadata of the plate or of a well break a rule of the format.
     """
     path = pathlib.Path(path)
-    attributes = _read_attributes(path)
-    if "plate" not in attributes.value:
-        raise InputError(
-            f"{path}: must be an OME-Zarr plate. "
-            f"Received: {_describe(path, attributes)}."
-        )
-    plate = _object(attributes.get("plate"))
-    _check_version(plate)
     fields, missing = {}, []
-    for well in plate.get("wells").items():
-        folder = _object(well).get("path").text()
+    for well, folder in list_plate_wells(path).items():
         listed = [folder]
         if is_zarr(path / folder):
             listed = _list_fields(path / folder, f"{folder}/")
-            fields[folder.replace("/", "")] = tuple(
+            fields[well] = tuple(
                 field for field in listed if is_zarr(path / field)
             )
         missing += [node for node in listed if not is_zarr(path / node)]
@@ -161,8 +152,74 @@ def open_plate(path: str | os.PathLike) -> Plate:
         path=str(path),
         fields=fields,
         missing=tuple(missing),
-        annotations=_object(attributes.get("isl")).value,
+        annotations=_object(_read_attributes(path).get("isl")).value,
     )
+
+
+def list_plate_wells(path: str | os.PathLike) -> dict[str, str]:
+    """Lists the wells of a plate; reads the metadata of none of them.
+
+    Returns:
+        Well, such as `A1`, to its folder, relative to the plate, such as
+        `A/1`; one that is not there, too.
+
+    Raises:
+        InputError: If the folder is no plate of version 0.4 or 0.5, or its
+            metadata break a rule of the format.
+    """
+    attributes = _read_attributes(path)
+    if "plate" not in attributes.value:
+        raise InputError(
+            f"{path}: must be an OME-Zarr plate. "
+            f"Received: {_describe(pathlib.Path(path), attributes)}."
+        )
+    plate = _object(attributes.get("plate"))
+    _check_version(plate)
+    folders = [
+        _object(well).get("path").text() for well in plate.get("wells").items()
+    ]
+    return {folder.replace("/", ""): folder for folder in folders}
+
+
+def list_well_fields(well: str | os.PathLike) -> tuple[str, ...]:
+    """Lists the fields of a well of a plate, such as `0`, that are there.
+
+    Raises:
+        InputError: If the folder is no well, or its metadata break a rule of
+            the format.
+    """
+    well = pathlib.Path(well)
+    return tuple(name for name in _list_fields(well) if is_zarr(well / name))
+
+
+def is_in_image(path: str | os.PathLike) -> bool:
+    """Returns whether a path lies in an OME-Zarr image, there or not.
+
+    Such a path is that of a channel, even if a level has the same name.
+    """
+    attributes = _told_attributes(pathlib.Path(path).parent)
+    return attributes is not None and "multiscales" in attributes
+
+
+def list_members(path: str | os.PathLike) -> tuple[str, ...]:
+    """Lists what is in a group that is only a folder of images.
+
+    Such a group is neither an image nor a plate, but other groups are in it,
+    as in what bioformats2raw writes.
+
+    Returns:
+        Names of folders of Zarr in it, but for `OME`, which holds metadata;
+        none if it is an image, a plate or no group, or cannot be read.
+    """
+    attributes = _told_attributes(path)
+    if attributes is None or {"multiscales", "plate"} & set(attributes):
+        return ()
+    names = [
+        node.name
+        for node in pathlib.Path(path).iterdir()
+        if is_zarr(node) and not _is_array(node)
+    ]
+    return tuple(sorted(n for n in names if n != "OME" and n[0] != "."))
 
 
 def name_image(path: str | os.PathLike) -> str:
@@ -206,6 +263,25 @@ def _read_attributes(path: str | os.PathLike) -> Item:
         )
     file = pathlib.Path(path, ".zattrs")
     return _object(Item(read_json(file) if file.is_file() else {}, str(file)))
+
+
+def _is_array(path: pathlib.Path) -> bool:
+    file = path / "zarr.json"
+    if not file.is_file():
+        return (path / ".zarray").is_file()
+    try:
+        return read_json_object(file).get("node_type") == "array"
+    except InputError:
+        return False  # As in `_told_attributes`.
+
+
+def _told_attributes(path: str | os.PathLike) -> Mapping[str, Any] | None:
+    # None if there are none, or they cannot be read: opening the node tells
+    # what is wrong with it.
+    try:
+        return _read_attributes(path).value if is_zarr(path) else None
+    except InputError:
+        return None
 
 
 def _describe(path: pathlib.Path, attributes: Item) -> str:

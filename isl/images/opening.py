@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from isl.errors import InputError
+from isl.images.containers import split_inside
 from isl.images.discovery import (
     Found,
     find_images,
@@ -16,7 +17,7 @@ from isl.images.discovery import (
     open_plane,
 )
 from isl.images.fields import source_wells
-from isl.images.ome_zarr_metadata import is_zarr
+from isl.images.ome_zarr_metadata import is_zarr_folder
 from isl.images.plane import MeanPlane, check_same_size
 from isl.images.published_png import list_published_wells
 from isl.images.well import Well
@@ -118,8 +119,9 @@ def open_well(
             differ from the spec.
     """
     path = locate(spec.name, image_root, well_spec.path)
-    alone = path.is_file() or is_zarr(path)
-    folder = os.path.dirname(well_spec.path) if alone else well_spec.path
+    folder = well_spec.path
+    if is_one_image(path):
+        folder = os.path.dirname(folder)
 
     def find(name: str) -> pathlib.Path:
         return locate(spec.name, image_root, os.path.join(folder, name))
@@ -146,6 +148,19 @@ def open_well(
         )
     well = _build_well(found, str(path), spec)
     return dataclasses.replace(well, name=well_spec.name)
+
+
+def is_one_image(path: pathlib.Path) -> bool:
+    """Whether a well is one file, OME-Zarr or stack in a container.
+
+    Other files of the well are then looked for beside it, else in it.
+
+    Args:
+        path: The path of the well, there or not.
+    """
+    if path.is_file() or is_zarr_folder(path):
+        return True
+    return split_inside(path) is not None
 
 
 def _build_well(found: Found, path: str, spec: DatasetSpec | None) -> Well:

@@ -2,8 +2,9 @@
 
 import copy
 import dataclasses
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -179,11 +180,37 @@ class MaximumPlane(CombinedPlane):
         return image
 
 
-def copy_plane(plane: Plane) -> Plane:
-    """Returns the same plane; what it keeps of its files goes with it."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CachingPlane:
+    """What planes that share decoded parts of their file have in common.
+
+    Attributes:
+        decode: Returns a part; wrapped by `functools.lru_cache`.
+    """
+
+    decode: Callable[..., Any]
+
+
+def copy_planes(planes: Iterable[Plane]) -> tuple[Plane, ...]:
+    """Returns the same planes; what they keep of their files goes with them.
+
+    What planes of one file keep together, their copies keep together as well.
+    """
+    caches = {}
+    return tuple(_copy_plane(plane, caches) for plane in planes)
+
+
+def _copy_plane(plane: Plane, caches: dict[Callable, Callable]) -> Plane:
+    # `caches` has the caches of the copies, by those of the originals.
     if isinstance(plane, CombinedPlane):
-        parts = tuple(map(copy_plane, plane.parts))
+        parts = tuple(_copy_plane(part, caches) for part in plane.parts)
         return dataclasses.replace(plane, parts=parts)
+    if isinstance(plane, CachingPlane):
+        kept = plane.decode
+        if kept not in caches:
+            renew = functools.lru_cache(**kept.cache_parameters())
+            caches[kept] = renew(kept.__wrapped__)
+        return dataclasses.replace(plane, decode=caches[kept])
     return copy.copy(plane)
 
 

@@ -10,7 +10,7 @@ from isl.images.plane import (
     Plane,
     check_region,
     common_stack,
-    copy_plane,
+    copy_planes,
 )
 from isl.images.z_selection import fill_absent
 
@@ -56,10 +56,12 @@ class Well:
 
         What they keep of their files, as of PNG, goes when the copy does.
         """
+        images = copy_planes([*self.planes, *self.labels.values()])
+        labels = images[self.num_z :]
         return dataclasses.replace(
             self,
-            planes=tuple(map(copy_plane, self.planes)),
-            labels={name: copy_plane(x) for name, x in self.labels.items()},
+            planes=images[: self.num_z],
+            labels=dict(zip(self.labels, labels, strict=True)),
         )
 
     def with_planes(self, planes: Sequence[int | None]) -> "Well":

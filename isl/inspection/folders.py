@@ -13,6 +13,7 @@ from isl.images import (
     is_tiff_name,
     is_vendor_name,
     is_zarr_folder,
+    list_members,
     parse_published_name,
     split_vendor_path,
 )
@@ -80,11 +81,16 @@ def iter_folders(
 ) -> Iterator[tuple[pathlib.Path, list[str]]]:
     """Yields folders, visible ones only, with the names of their files.
 
-    An OME-Zarr is yielded as a folder; those inside it are not.
+    An OME-Zarr image or plate is yielded as a folder; what is inside it is
+    not. A Zarr group of several is not yielded, but what is inside it is.
     """
     for place, folders, names in os.walk(root):
         visible = sorted(f for f in folders if not f.startswith("."))
         folder = pathlib.Path(place)
+        members = list_members(folder)
+        if members:
+            folders[:] = members
+            continue
         folders[:] = [] if is_zarr_folder(folder) else visible
         yield folder, sorted(names)
 

@@ -68,7 +68,9 @@ def inspect_images(
         step["step"] == "normalize" for step in spec.preprocessing
     ):
         # These are raw, and will be normalised.
-        limits = dataclasses.replace(limits, mean=math.inf, contrast=math.inf)
+        limits = dataclasses.replace(
+            limits, mean=math.inf, contrast=math.inf, any_type=True
+        )
     listing = list_path(path) if spec is None else list_spec(spec, path)
     groups = collections.defaultdict(list)
     for channel in listing.channels:
@@ -82,7 +84,7 @@ def inspect_images(
     readable = {
         (well.well, well.tile): groups[well.well, well.tile]
         for well in wells
-        if any(image.measured for image in well.images)
+        if any(image.can_be_used for image in well.images)
     }
     problems = [
         *listing.problems,

@@ -24,7 +24,11 @@ class Kind:
 KINDS = {
     "unreadable": Kind(ERROR, "export or copy the file again"),
     "not_grey": Kind(ERROR, "export one grey image a channel, not a picture"),
-    "wrong_type": Kind(ERROR, "export 8 or 16 bits, unsigned"),
+    "wrong_type": Kind(
+        ERROR,
+        "export 8 or 16 bits, unsigned, or normalise with "
+        "experiments/prepare.py",
+    ),
     "wrong_name": Kind(ERROR, "rename the file, or give a spec with a pattern"),
     "two_files": Kind(ERROR, "remove or rename one of the files"),
     "outside": Kind(ERROR, "give the folder that holds all images as input"),
@@ -51,6 +55,9 @@ KINDS = {
     ),
     "saturated": Kind(WARNING, "expose shorter: what is cut off is lost"),
     "black": Kind(WARNING, "crop black borders; raise the camera's offset"),
+    "not_measured": Kind(
+        WARNING, "look at the images after experiments/prepare.py"
+    ),
     "z_order": Kind(WARNING, "check how z is numbered in the names"),
     "intensity": Kind(WARNING, "normalise with experiments/prepare.py"),
     "duplicate": Kind(WARNING, "find out which of the files is the copy"),

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator
 
 from isl.errors import InputError
-from isl.images import is_zarr_folder, locate, split_inside
+from isl.images import is_one_image, locate
 from isl.inspection.containers import list_image
 from isl.inspection.folders import (
     is_image_name,
@@ -70,19 +70,18 @@ def _list_well(
     outside = _find_outside(spec, root, well.name, paths)
     if outside is not None:
         return _only(outside)
-    inside = split_inside(path) is not None
-    if not path.exists() and not inside:
+    alone = is_one_image(path)
+    if not path.exists() and not alone:
         what = "the spec lists it, but it is not there"
         return _only(Problem("missing_well", well.name, str(path), what))
-    container = inside or path.is_file() or is_zarr_folder(path)
     found = Listing(())
     if well.planes is None or well.labels is None:
         found = (
             list_image(path, well.name, spec.labels)
-            if container
+            if alone
             else _find_published(path, well.name)
         )
-    folder = path.parent if container else path
+    folder = path.parent if alone else path
     channels = list(_replace_listed(spec, well, folder, found.channels))
     if not channels and not found.problems:
         what = "the spec lists it, but no image of it is there"

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from isl.errors import InputError
-from isl.images import Plane, open_label, open_plane
+from isl.images import Plane, open_label, open_plane, read_whole
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import INPUT, LABEL, Channel, ImageFile
 from isl.inspection.measuring import Measurements, measure_planes
-from isl.inspection.problems import Problem
+from isl.inspection.problems import WARNING, Problem
 from isl.preprocessing.focus import likely_z_order
 from isl.preprocessing.normalization import (
     FAR_FACTOR,
@@ -40,12 +40,15 @@ class Limits:
         mean: Distance of the mean from that of normalised images.
         contrast: Factor between the standard deviation and that of
             normalised images.
+        any_type: Whether pixels may be of any type, as those that are going
+            to be normalised.
     """
 
     saturated: float = 0.01
     black: float = 0.05
     mean: float = FAR_MEAN
     contrast: float = FAR_FACTOR
+    any_type: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +58,16 @@ class ImageReport:
     Attributes:
         channel: The channel that it is of.
         image: Its file and focal position.
-        measured: None if it cannot be read. To save memory `likeness` is
-            empty, and so is `thumbnail` but for the middle of a stack.
+        measured: None if it cannot be read, or is of another type than 8 or
+            16 bits. To save memory `likeness` is empty, and so is `thumbnail`
+            but for the middle of a stack.
+        can_be_used: Whether it can be read and is of a type that will do.
     """
 
     channel: Channel
     image: ImageFile
     measured: Measurements | None
+    can_be_used: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +102,7 @@ def report_well(
     limits = limits or Limits()
     reports, problems = [], []
     for channel in channels:
-        measured, failures = _measure_channel(channel)
+        measured, failures = _measure_channel(channel, limits)
         problems += failures
         for report in measured:
             problems += _check_image(report, limits)
@@ -109,28 +115,42 @@ def report_well(
 
 
 def _measure_channel(
-    channel: Channel,
+    channel: Channel, limits: Limits
 ) -> tuple[list[ImageReport], list[Problem]]:
     reports, problems = [], []
     for images, open_planes in _iter_batches(channel):
-        measured = [None] * len(images)
+        measured, problem = [None] * len(images), None
         try:
             planes = open_planes()
-            dtype = planes[0].dtype
-            if dtype == np.uint16:
+            if planes[0].dtype == np.uint16:
                 measured = measure_planes(planes)
             else:
-                what = f"pixels are {dtype}, but must be uint8 or uint16"
-                problems.append(
-                    Problem("wrong_type", channel.well, images[0].path, what)
-                )
+                problem = _check_type(channel, images[0], planes, limits)
         except InputError as error:
-            problems.append(
-                explain_failure(channel.well, images[0].path, error)
-            )
+            problem = explain_failure(channel.well, images[0].path, error)
+        problems += [problem] if problem else []
+        can_be_used = problem is None or problem.level == WARNING
         for image, values in zip(images, measured, strict=True):
-            reports.append(ImageReport(channel, image, values))
+            reports.append(ImageReport(channel, image, values, can_be_used))
     return reports, problems
+
+
+def _check_type(
+    channel: Channel,
+    image: ImageFile,
+    planes: Sequence[Plane],
+    limits: Limits,
+) -> Problem:
+    # For planes of another type than 8 or 16 bits.
+    dtype = planes[0].dtype
+    kind = "not_measured" if limits.any_type else "wrong_type"
+    what = f"pixels are {dtype}, but must be uint8 or uint16"
+    if limits.any_type:
+        what = f"pixels are {dtype}: fit to be normalised, but not measured"
+        if not all(np.isfinite(read_whole(plane)).all() for plane in planes):
+            kind = "wrong_type"
+            what = f"pixels are {dtype}, and some are no numbers"
+    return Problem(kind, channel.well, image.path, what)
 
 
 _Batch = tuple[Sequence[ImageFile], Callable[[], Sequence[Plane]]]

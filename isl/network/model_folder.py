@@ -170,7 +170,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
         "num_z": type(values["num_z"]) is int and values["num_z"] > 0,
         "labels": isinstance(labels, list)
         and all(isinstance(label, str) for label in labels),
-        "momentum": isinstance(momentum, float) and 0 <= momentum < 1,
+        "momentum": type(momentum) in (int, float) and 0 <= momentum < 1,
         "include_autoencoding": isinstance(
             values.get("include_autoencoding", False), bool
         ),

@@ -95,6 +95,31 @@ def applies_to(step: Step, channel: str, modality: str) -> bool:
     return images in ("all", wanted)
 
 
+def check_fields(step: IlluminationStep, spec: DatasetSpec) -> None:
+    """Checks that the fields a step is given are of channels it corrects.
+
+    Args:
+        step: The step.
+        spec: Of the plate.
+
+    Raises:
+        InputError: If a key is another name, such as that in the files.
+    """
+    known = [
+        channel
+        for channel in (spec.modality, *spec.labels)
+        if applies_to(step, channel, spec.modality)
+    ]
+    for name in ("flat_fields", "dark_fields"):
+        for channel in getattr(step, name) or {}:
+            if channel not in known:
+                raise InputError(
+                    f"{spec.name}: step {step.NAME}: {name} must be of "
+                    f"channels that the step corrects "
+                    f"({', '.join(known) or 'none'}). Received: {channel}"
+                )
+
+
 def _apply(
     step: Step, image: np.ndarray, known: Illumination | DustMap | None
 ) -> np.ndarray:

@@ -52,13 +52,18 @@ def read_placements(
     Raises:
         InputError: If there are no records, or one cannot be read.
     """
-    paths = sorted(pathlib.Path(prepared, RECORDS).glob("*.json"))
+    folder = pathlib.Path(prepared, RECORDS)
+    # A well whose name has a slash in it is recorded in a folder.
+    paths = sorted(folder.rglob("*.json"))
     if not paths:
         raise InputError(
             f"{prepared}: must be a folder that prepare.py wrote. "
             f"Received: no {RECORDS}."
         )
-    found = {path.stem: read_json(path)["found"]["tiles"] for path in paths}
+    found = {}
+    for path in paths:
+        well = path.relative_to(folder).with_suffix("").as_posix()
+        found[well] = read_json(path)["found"]["tiles"]
     return {well: tiles for well, tiles in found.items() if tiles}
 
 
@@ -67,10 +72,14 @@ def neighbour_steps(placement: Mapping[str, Any]) -> tuple[NeighbourStep, ...]:
 
     Args:
         placement: A `Placement` as JSON.
+
+    Returns:
+        Right neighbours, then lower ones; none where no tiles overlap.
     """
     positions = np.array(placement["positions"])
     pairs = [(pair["first"], pair["second"]) for pair in placement["pairs"]]
     offsets = np.array([positions[b] - positions[a] for a, b in pairs])
+    offsets = offsets.reshape(-1, 2)
     is_right = offsets[:, 1] > offsets[:, 0]
     steps = []
     for direction, chosen in (("right", is_right), ("lower", ~is_right)):

@@ -13,6 +13,7 @@ from isl.images import RawWell, find_raw_wells
 from isl.preprocessing.corrections import (
     TileSteps,
     applies_to,
+    check_fields,
     learn_tile_steps,
 )
 from isl.preprocessing.output import WellWriter
@@ -157,9 +158,9 @@ def open_preparation(
 
     Raises:
         InputError: If the spec has no source, a step or its order cannot be
-            used, a well or a plane is missing, files differ in a size that
-            the spec leaves open, or `output_dir` holds wells that were
-            prepared otherwise.
+            used, a field is given for no channel, a well or a plane is
+            missing, files differ in a size that the spec leaves open, or
+            `output_dir` holds wells that were prepared otherwise.
     """
     if spec.source is None:
         raise InputError(
@@ -167,6 +168,9 @@ def open_preparation(
             f"Received: none"
         )
     steps = parse_steps([dict(step) for step in spec.preprocessing], spec.name)
+    illumination = find_step(steps, IlluminationStep)
+    if illumination is not None:
+        check_fields(illumination, spec)
     wells = find_raw_wells(spec, image_root)
     spec, remarks = settle_sizes(spec, wells)
     preparation = Preparation(

@@ -76,12 +76,15 @@ def measure(
         keep: Called with each image, planes in z order, then labels.
 
     Raises:
-        InputError: If a file cannot be read.
+        InputError: If a file cannot be read or holds what is no number.
     """
-    found = []
-    for _, image in images.iter_channels():
+    well, found = images.mosaics.tiles.well.name, []
+    for channel, image in images.iter_channels():
         keep(image)
-        found.append(Statistics.of(image))
+        try:
+            found.append(Statistics.of(image))
+        except InputError as error:
+            raise InputError(f"well {well}, {channel}: {error}") from error
     num_z = len(images.planes)
     of_labels = zip(images.labels, found[num_z:], strict=True)
     return WellStatistics(tuple(found[:num_z]), dict(of_labels))

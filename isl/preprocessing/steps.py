@@ -75,9 +75,9 @@ class IlluminationStep(Step):
     Attributes:
         images: One of `step_options.IMAGES`.
         dark: What the camera adds, in its units.
-        flat_fields: Channel to an image of its flat field, relative path. The
-            others are estimated.
-        dark_fields: Channel to an image to use in place of `dark`.
+        flat_fields: Modality or label to an image of its flat field, relative
+            path, free of what the camera adds. The others are estimated.
+        dark_fields: Likewise to an image to use in place of `dark`.
     """
 
     NAME, STAGE = "illumination", TILES

@@ -62,14 +62,15 @@ class WellTiles:
             raise InputError(f"{plane.path}: {error}") from error
 
     def check_whole_numbers(self) -> None:
-        """Raises InputError if files hold fractions, which rounding loses."""
+        """Raises InputError if files hold what 16 bits cannot."""
         for channel in (self.modality, *self.labels):
             plane = self._stack(channel, 0)[0]
             dtype = plane.read().dtype
-            if dtype.kind == "f":
+            if dtype not in (np.uint8, np.uint16):
                 raise InputError(
-                    f"{plane.path}: must hold whole numbers, or a step "
-                    f"normalize must scale them. Received: {dtype}"
+                    f"{plane.path}: must hold whole numbers of 8 or 16 bits, "
+                    f"not signed, or a step normalize must scale them. "
+                    f"Received: {dtype}"
                 )
 
     def plane_in_focus(self, channel: str) -> int:

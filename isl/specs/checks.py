@@ -111,7 +111,7 @@ class Item:
     def one_of(self, choices: Sequence[str]) -> str:
         """Reads one of several texts."""
         if self.value not in choices:
-            self.fail(f"must be one of {', '.join(choices)}")
+            self.fail(f"must be one of {', '.join(choices) or '(none)'}")
         return self.value
 
     def names(self) -> tuple[str, ...]:

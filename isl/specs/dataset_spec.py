@@ -64,8 +64,9 @@ class WellSpec:
         path: A folder of planes, an OME-TIFF, an OME-Zarr image or a scene of
             a vendor format; relative to `image_root`.
         splits: Split name to the part of the well that belongs to it.
-        planes: Single-plane files in z order, relative to the folder; None
-            to find them by their published names.
+        planes: Single-plane files in z order, relative to the folder, or to
+            where an image lies that is no folder; None to find them by their
+            published names.
         labels: Label to its file, likewise. A well that lacks a label of the
             dataset says so by listing those that it has.
     """
@@ -100,7 +101,7 @@ class DatasetSpec:
         modality: One of `MODALITIES`; None to take what the files say.
         num_z: Planes of every z-stack; None if not known in advance.
         labels: Labels of the dataset, in the order of the network's heads;
-            none only for raw images to predict.
+            none for images that are only to be predicted.
         pixel_size_um: Side of a pixel in micrometres, or None if unknown.
         z_spacing_um: Distance of planes in micrometres, or None if unknown.
         wells: The wells that are listed one by one.
@@ -190,11 +191,11 @@ def load_dataset_spec(path: str | os.PathLike) -> DatasetSpec:
 def load_dataset_specs(
     paths: Sequence[str | os.PathLike],
 ) -> tuple[DatasetSpec, ...]:
-    """Reads and validates several specs, at least one.
+    """Reads and validates several specs to train or evaluate on.
 
     Raises:
-        InputError: If there is none, or one twice, and as
-            `load_dataset_spec`.
+        InputError: If there is none, one twice, or one without labels, and
+            as `load_dataset_spec`.
     """
     if not paths:
         raise InputError("data_specs must name a file. Received: none")
@@ -203,7 +204,14 @@ def load_dataset_specs(
             f"data_specs must name each file once. "
             f"Received: {', '.join(map(str, paths))}"
         )
-    return tuple(map(load_dataset_spec, paths))
+    specs = tuple(map(load_dataset_spec, paths))
+    for path, spec in zip(paths, specs, strict=True):
+        if not spec.labels:
+            raise InputError(
+                f"{path}: labels must be there to train and evaluate on; "
+                f"without them, wells can only be predicted. Received: none"
+            )
+    return specs
 
 
 def list_splits(spec: DatasetSpec) -> tuple[str, ...]:
@@ -235,9 +243,8 @@ def _parse_spec(item: checks.Item) -> DatasetSpec:
         required=("name", "condition", "labels"),
         allowed=[field.name for field in dataclasses.fields(DatasetSpec)],
     )
-    labels = ()
-    if item.get("source").value is None or item.get("labels").value != []:
-        labels = item.get("labels").names()
+    named = item.get("labels")
+    labels = () if named.value == [] else named.names()
     num_z = item.get("num_z").optional(checks.Item.positive_integer)
     modality = item.get("modality").optional(
         lambda value: value.one_of(MODALITIES)

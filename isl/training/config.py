@@ -47,6 +47,11 @@ _NOT_NEGATIVE = (
     "zoom",
     "weight_decay",
 )
+# Name, largest value, reason.
+_AT_MOST = (
+    ("seed", 2**32 - 1, "that of NumPy has 32 bits"),
+    ("zoom", 0.7, "it is a logarithm, and 0.7 stands for a factor of 2"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +83,8 @@ class TrainConfig:
         label_stride: Heads learn from one pixel of each cell of this many
             rows and columns (`isl.training.supervision`); 1: from all.
         include_autoencoding: Adds heads that predict the input planes.
+        flips: Whether training patches are flipped and turned by quarter
+            turns; not where the light comes from one side, as in DIC.
         contrast: How strongly that of training patches is changed: standard
             deviation of the logarithm of a factor.
         brightness: Likewise: standard deviation of what is added, in
@@ -88,8 +95,8 @@ class TrainConfig:
         noise: Strongest noise added to the planes of training patches,
             before their intensities change: standard deviation, in
             intensities. Heads that predict planes learn the noise too.
-        rotation: Training patches are turned by up to this, beside quarter
-            turns, degrees (`isl.training.warping`).
+        rotation: Training patches are turned by up to this, beside the
+            quarter turns of `flips`, degrees (`isl.training.warping`).
         zoom: They are enlarged or reduced by up to this, as a logarithm.
         dropout: Share of the filters of the towers that the trunk does not
             get in a training step, others for each patch, as long as the
@@ -156,6 +163,7 @@ class TrainConfig:
     loss: str = "cross_entropy"
     label_stride: int = 1
     include_autoencoding: bool = False
+    flips: bool = True
     contrast: float = 0.0
     brightness: float = 0.0
     blur: float = 0.0
@@ -245,6 +253,12 @@ class TrainConfig:
                     f"{name} must not be negative. Received: "
                     f"{getattr(self, name)}"
                 )
+        for name, largest, reason in _AT_MOST:
+            if getattr(self, name) > largest:
+                raise InputError(
+                    f"{name} must be at most {largest}: {reason}. Received: "
+                    f"{getattr(self, name)}"
+                )
         for name, reason in (
             ("averaging", "averaged weights have no statistics of their own"),
             ("dropout", "those of training lack what is left out"),
@@ -274,9 +288,17 @@ class TrainConfig:
                 f"labels must be at least one, each once. Received: "
                 f"{','.join(labels) or 'none'}"
             )
+        self._check_dropout()
         self._check_heads()
         self._check_transfer()
         self._check_towers()
+
+    def _check_dropout(self) -> None:
+        if self.dropout and self.frozen_norm_share == 1:
+            raise InputError(
+                f"dropout must be 0 with frozen_norm_share=1: nothing is left "
+                f"out once statistics are frozen. Received: {self.dropout}"
+            )
 
     def _check_heads(self) -> None:
         is_regression = self.loss == REGRESSION_LOSS

@@ -7,6 +7,7 @@ run that was stopped goes on as if it had not been.
 
 import concurrent.futures
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -45,6 +46,14 @@ class CropSource:
     rows: slice
     columns: slice
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the part, pixels."""
+        return (
+            self.rows.stop - self.rows.start,
+            self.columns.stop - self.columns.start,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
@@ -72,12 +81,13 @@ class CropSampler:
         output_size: Rows and columns with labels, pixels.
         margin: Pixels of context on each side.
         include_autoencoding: Whether planes are targets too.
-        augment: Whether patches are flipped and turned.
+        augment: Whether patches are changed at random, as what follows says.
+        flips: Whether they are flipped and turned by quarter turns.
         changes: How their intensities change, on the device; None: batches
             hold no changes.
         focus_shift: Largest shift along z, planes.
         noise: Strongest noise of the planes, in intensities.
-        rotation: Largest turn beside quarters, degrees.
+        rotation: Largest turn beside those by quarters, degrees.
         zoom: Largest logarithm of the zoom.
         z_alignment: How a stack with another number of planes feeds a patch.
         label_stride: Targets of `batch` are one pixel of each cell of this
@@ -91,6 +101,7 @@ class CropSampler:
     margin: int
     include_autoencoding: bool = False
     augment: bool = True
+    flips: bool = True
     changes: IntensityChanges | None = None
     focus_shift: int = 0
     noise: float = 0.0
@@ -99,15 +110,26 @@ class CropSampler:
     z_alignment: str = "spread"
     label_stride: int = 1
 
+    @property
+    def distinct_sources(self) -> tuple[CropSource, ...]:
+        """The sources, each once; more likely ones stand there repeatedly."""
+        return tuple({id(source): source for source in self.sources}.values())
+
+    @property
+    def largest_window(self) -> int:
+        """Most rows and columns of labels that a patch is made of, pixels."""
+        if not (self.augment and (self.rotation or self.zoom)):
+            return self.output_size
+        # A square needs most room when it stands on a corner.
+        angle = math.radians(min(self.rotation, 45.0))
+        return self._window(Warp(angle, math.exp(self.zoom)))
+
     def check(self) -> None:
         """Raises InputError if a patch cannot be drawn somewhere."""
         field_of_view = self.output_size + 2 * self.margin
         for source in self.sources:
             well = source.well
-            size = (
-                source.rows.stop - source.rows.start,
-                source.columns.stop - source.columns.start,
-            )
+            size = source.shape
             if min(size) < self.output_size:
                 raise InputError(
                     f"{well.planes[0].path}: the part of well {well.name} to "
@@ -169,8 +191,10 @@ class CropSampler:
         )
         if not self.augment:
             return self.read(source.well, row, column)
-        turns = int(generator.integers(4))
-        flip = bool(generator.integers(2))
+        turns, flip = 0, False
+        if self.flips:
+            turns = int(generator.integers(4))
+            flip = bool(generator.integers(2))
         shift = 0
         if self.focus_shift:
             shift = generator.integers(
@@ -195,10 +219,7 @@ class CropSampler:
 
     def _has_room(self, source: CropSource, warp: Warp) -> bool:
         """Whether a warped patch uses labels of its region only."""
-        return self._window(warp) <= min(
-            source.rows.stop - source.rows.start,
-            source.columns.stop - source.columns.start,
-        )
+        return self._window(warp) <= min(source.shape)
 
     def read(
         self,

@@ -103,6 +103,7 @@ def _open_sampler(
         ),
         include_autoencoding=config.include_autoencoding,
         augment=augment,
+        flips=config.flips,
         changes=config.intensity_changes if augment else None,
         focus_shift=config.focus_shift if augment else 0,
         noise=config.noise,
@@ -120,10 +121,7 @@ def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
 
     Validation regions may be narrower than the patches of training.
     """
-    room = min(
-        min(s.rows.stop - s.rows.start, s.columns.stop - s.columns.start)
-        for s in sources
-    )
+    room = min(min(source.shape) for source in sources)
     return fit_output_size(config.architecture, room)
 
 
@@ -197,8 +195,8 @@ def open_validation_sampler(
 
 def find_overlap(one: CropSampler, other: CropSampler) -> str | None:
     """Returns the name of a well of which both draw the same labels, if any."""
-    for source in one.sources:
-        for other_source in other.sources:
+    for source in one.distinct_sources:
+        for other_source in other.distinct_sources:
             is_same = source.well.planes[0].path == (
                 other_source.well.planes[0].path
             )
@@ -224,9 +222,35 @@ def describe_stacks(config: TrainConfig, sampler: CropSampler) -> list[str]:
         A line for each well with another number of planes.
     """
     lines = []
-    for well in (source.well for source in sampler.sources):
+    for well in (source.well for source in sampler.distinct_sources):
         if well.num_z != config.num_z:
             planes = align_planes(well.num_z, config.num_z, config.z_alignment)
             choice = describe_choice(planes, well.num_z)
             lines.append(f"well {well.name}: {choice}")
     return list(dict.fromkeys(lines))
+
+
+def describe_lost_changes(sampler: CropSampler) -> list[str]:
+    """Says which changes of training patches do nothing, or not everywhere.
+
+    Args:
+        sampler: From `open_training_sampler`.
+
+    Returns:
+        A line for each of them.
+    """
+    lines = []
+    sources = sampler.distinct_sources
+    if sampler.focus_shift and all(s.well.num_z == 1 for s in sources):
+        lines.append("focus_shift: no effect, as all wells have one plane")
+    needed = sampler.largest_window
+    narrow = [source for source in sources if min(source.shape) < needed]
+    if narrow:
+        rows, columns = narrow[0].shape
+        others = f" (so in {len(narrow) - 1} more)" if narrow[1:] else ""
+        lines.append(
+            f"rotation, zoom: well {narrow[0].well.name} has {rows} x "
+            f"{columns} pixels to draw from, and a patch may need {needed} x "
+            f"{needed}; one that does not fit keeps its angle and size{others}"
+        )
+    return lines

@@ -62,12 +62,12 @@ def check_backend(kind: str, needed: str) -> None:
 
 
 def check_devices(devices: Sequence[str], known: Sequence[str]) -> None:
-    """Raises InputError if devices are not at least two that exist."""
+    """Raises InputError if devices are not two different ones or more."""
     missing = [name for name in devices if name not in known]
-    if missing or len(devices) < 2:
+    if missing or len(devices) < 2 or len(set(devices)) < len(devices):
         raise InputError(
-            f"devices must be at least two of {', '.join(known)}. Received: "
-            f"{', '.join(devices) or 'none'}"
+            f"devices must be at least two of {', '.join(known)}, each once. "
+            f"Received: {', '.join(devices) or 'none'}"
         )
 
 

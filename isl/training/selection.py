@@ -52,25 +52,29 @@ class BestEpoch:
         Args:
             folder: Model folder of the run, which may not be there yet.
             step: Steps that the run has done. A network of more steps is of
-                an epoch that will be done again, or of another run.
+                an epoch that will be done again: it stays the one to beat, or
+                what it was better than, and replaced, would be lost. Before
+                the first epoch it may be of another run, and does not count.
         """
         self.facts: dict[str, Any] = {}
+        if not step:
+            return
         try:
             stored = load_description(folder).provenance
         except InputError:
             return
         names = ("steps", "minutes", SCORE)
-        known = all(name in stored for name in names)
-        if known and stored["steps"] <= step:
+        if all(name in stored for name in names):
             self.facts = {name: stored[name] for name in names}
 
     def age(self, step: int) -> int:
-        """Returns the steps done since the best epoch; 0 before the first.
+        """Returns the steps done since the best epoch.
 
         Args:
-            step: Steps that the run has done.
+            step: Steps that the run has done; 0 is returned before the first
+                epoch, and while the best one is done again.
         """
-        return step - self.facts["steps"] if self.facts else 0
+        return max(0, step - self.facts["steps"]) if self.facts else 0
 
     def improves(
         self, validation: Validation, steps: int, minutes: float

@@ -41,6 +41,7 @@ from isl.training.checkpoint import (
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch, iter_ahead
 from isl.training.data import (
+    describe_lost_changes,
     describe_stacks,
     find_overlap,
     label_normalization,
@@ -166,8 +167,8 @@ class Trainer:
         """Says what was decided without being asked for, a line each.
 
         What was taken over from another network, whether it is validated on
-        what it is trained on, and which planes feed it where a well has
-        another number of them.
+        what it is trained on, which changes of patches have no effect, and
+        which planes feed it where a well has another number of them.
         """
         lines = [] if self.transfer is None else self.transfer.lines()
         if self._overlap is not None:
@@ -180,6 +181,7 @@ class Trainer:
                 f"fit_temperature: well {self._overlap} is trained on where "
                 f"it is validated; distributions will stay too sure"
             )
+        lines += describe_lost_changes(self._sampler)
         return [*lines, *describe_stacks(self.config, self._sampler)]
 
     def _progress(self) -> float:
