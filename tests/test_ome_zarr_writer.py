@@ -317,7 +317,7 @@ def test_memory_is_bounded(tmp_path):
 
 def test_plate_grows_well_by_well(tmp_path):
     path = tmp_path / "plate.ome.zarr"
-    writer = open_plate_writer(path, {"scope": "plate"})
+    writer = open_plate_writer(path)
     assert open_plate(path).fields == {} and open_plate(path).missing == ()
     values = {}
     for well in ("B2", "A10", "A9"):
@@ -330,7 +330,6 @@ def test_plate_grows_well_by_well(tmp_path):
         "A10": ("A/10/0",),
         "B2": ("B/2/0",),
     }
-    assert plate.annotations == {"scope": "plate"}
     for well, (field,) in plate.fields.items():
         image = open_image(path / field)
         assert image.name == well

@@ -67,13 +67,11 @@ class Plate:
             the plate, such as `A/1/0`.
         missing: Folders that the plate lists and that are not there: wells,
             or fields of wells.
-        annotations: What stands under the key `isl`.
     """
 
     path: str
     fields: Mapping[str, tuple[str, ...]]
     missing: tuple[str, ...]
-    annotations: Mapping[str, Any]
 
 
 def is_zarr(path: str | os.PathLike) -> bool:
@@ -152,7 +150,6 @@ def open_plate(path: str | os.PathLike) -> Plate:
         path=str(path),
         fields=fields,
         missing=tuple(missing),
-        annotations=_object(_read_attributes(path).get("isl")).value,
     )
 
 

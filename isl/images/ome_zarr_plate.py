@@ -55,12 +55,9 @@ class PlateWriter:
 
     Attributes:
         path: Folder of the plate.
-        annotations: Facts about the plate that JSON can hold; stored as
-            attributes under the key `isl`.
     """
 
     path: pathlib.Path
-    annotations: Mapping[str, Any]
 
     @contextlib.contextmanager
     def streamed_well(
@@ -122,10 +119,7 @@ class PlateWriter:
             "field_count": 1,
             "version": VERSION,
         }
-        attributes = _ome_attributes({"plate": plate}) | {
-            "isl": dict(self.annotations)
-        }
-        _write_group(self.path, attributes)
+        _write_group(self.path, _ome_attributes({"plate": plate}))
 
     def _list_wells(self) -> list[tuple[str, str]]:
         wells = [
@@ -136,15 +130,11 @@ class PlateWriter:
         return sorted(wells, key=lambda well: natural_key("".join(well)))
 
 
-def open_plate_writer(
-    path: str | os.PathLike, annotations: Mapping[str, Any] | None = None
-) -> PlateWriter:
+def open_plate_writer(path: str | os.PathLike) -> PlateWriter:
     """Begins a plate, or goes on with one that was begun.
 
     Args:
         path: Folder of the plate, ending in `.zarr`.
-        annotations: See `PlateWriter`; they replace those of a plate that is
-            there already.
 
     Raises:
         InputError: If `path` has another suffix, or is there and is no plate.
@@ -156,7 +146,7 @@ def open_plate_writer(
             f"{path}: output must be a plate to go on with, or not be there. "
             f"Received: another {'folder' if path.is_dir() else 'file'}."
         )
-    writer = PlateWriter(path, annotations or {})
+    writer = PlateWriter(path)
     writer.write_metadata()
     return writer
 

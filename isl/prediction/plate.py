@@ -110,7 +110,7 @@ def predict_wells(
     finally:
         if wells[0].is_in_plate:
             # Workers list the wells that they see, which may be too few.
-            PlateWriter(job.plate, {}).write_metadata()
+            PlateWriter(job.plate).write_metadata()
     return tuple(outcomes[well.input.name] for well in wells)
 
 
@@ -192,7 +192,7 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
 def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:
     if not well.is_in_plate:
         return file_sink(pathlib.Path(job.output, well.output))
-    plate = PlateWriter(job.plate, {})
+    plate = PlateWriter(job.plate)
     return functools.partial(plate.streamed_well, well.input.name)
 
 
