@@ -266,7 +266,7 @@ class CropSampler:
         if warp is not None:
             planes = warp.apply(planes, input_size)
             labels = {
-                label: warp.apply(image, size)
+                label: warp.apply(image, size, interpolate=False)
                 for label, image in labels.items()
             }
         return Crop(planes, plane_presence(chosen), labels)

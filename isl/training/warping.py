@@ -1,8 +1,10 @@
 """Patches turned by any angle and enlarged or reduced a little.
 
 Flips and quarter turns show a network eight versions of each place; with few
-fields it soon knows them by heart. Between those, values are interpolated, for
-planes and labels alike.
+fields it soon knows them by heart. Between those, planes are interpolated,
+which takes noise and the finest texture away: a network has to see some patches
+as they are. Labels are not interpolated: without their noise a network would
+learn to be too sure (BUILD_NOTES D61).
 """
 
 import dataclasses
@@ -15,6 +17,9 @@ from isl.network.intensity_bins import MAX_UINT16
 
 # A pixel on each side for interpolation.
 _RIM = 2
+
+# Of patches that stay as they are.
+_UNCHANGED_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +39,17 @@ class Warp:
         turned = abs(math.cos(self.angle)) + abs(math.sin(self.angle))
         return math.ceil(size * self.zoom * turned) + _RIM
 
-    def apply(self, image: np.ndarray, size: int) -> np.ndarray:
+    def apply(
+        self, image: np.ndarray, size: int, interpolate: bool = True
+    ) -> np.ndarray:
         """Cuts the patch out of the middle of a part of the image.
 
         Args:
             image: uint16, [row, column] or [row, column, z], at least
                 `extent(size)` pixels a side.
             size: Rows and columns of the patch.
+            interpolate: Whether values are interpolated linearly; otherwise
+                those of the nearest pixels are taken.
 
         Returns:
             uint16, [size, size] or [size, size, z].
@@ -58,7 +67,7 @@ class Warp:
                 matrix,
                 offset,
                 (size, size),
-                order=1,
+                order=int(interpolate),
                 mode="nearest",
             )
             warped[..., z] = np.clip(np.rint(values), 0, MAX_UINT16)
@@ -77,9 +86,11 @@ def draw_warp(
 
     Returns:
         Angle and logarithm are drawn evenly; None if there is nothing to
-        draw.
+        draw, and in half of the cases.
     """
     if not rotation and not zoom:
+        return None
+    if generator.random() < _UNCHANGED_SHARE:
         return None
     angle = math.radians(generator.uniform(-rotation, rotation))
     return Warp(angle, math.exp(generator.uniform(-zoom, zoom)))
