@@ -61,11 +61,11 @@ def _park_images(scores: WellScores, folder: str) -> WellScores:
 def _park(
     images: Mapping[str, np.ndarray], folder: str
 ) -> dict[str, ParkedImage]:
-    parked = {}
+    on_disk = {}
     for label, image in images.items():
         with tempfile.NamedTemporaryFile(
             suffix=".npy", dir=folder, delete=False
         ) as file:
             np.save(file, image)
-        parked[label] = ParkedImage(pathlib.Path(file.name))
-    return parked
+        on_disk[label] = ParkedImage(pathlib.Path(file.name))
+    return on_disk

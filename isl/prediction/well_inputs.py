@@ -272,15 +272,15 @@ def _list_scenes(
 
 
 def _holds_numbered_planes(folder: pathlib.Path, names: Sequence[str]) -> bool:
-    # Stacks may be numbered as well: those are wells.
-    if any(
-        is_image_name(name) and _holds_stack(folder / name) for name in names
-    ):
-        return False
     try:
-        return bool(list_numbered_planes(folder))
+        if not list_numbered_planes(folder):
+            return False
     except InputError:
-        return True  # Opening it raises this again.
+        pass  # Opening it raises this again.
+    # Stacks may be numbered as well: those are wells.
+    return not any(
+        is_image_name(name) and _holds_stack(folder / name) for name in names
+    )
 
 
 def _holds_stack(path: pathlib.Path) -> bool:

@@ -195,8 +195,9 @@ def open_validation_sampler(
 
 def find_overlap(one: CropSampler, other: CropSampler) -> str | None:
     """Returns the name of a well of which both draw the same labels, if any."""
+    other_sources = other.distinct_sources
     for source in one.distinct_sources:
-        for other_source in other.distinct_sources:
+        for other_source in other_sources:
             is_same = source.well.planes[0].path == (
                 other_source.well.planes[0].path
             )
