@@ -57,8 +57,8 @@ _REPLACED = {
         (
             flags.DEFINE_float,
             "averaging blur body_learning_rate brightness contrast dropout "
-            "frozen_norm_share learning_rate max_minutes momentum noise "
-            "rotation train_share weight_decay zoom",
+            "frozen_norm_share label_offset learning_rate max_minutes "
+            "momentum noise rotation train_share weight_decay zoom",
         ),
         (
             flags.DEFINE_string,

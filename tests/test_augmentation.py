@@ -10,6 +10,7 @@ from isl.training.augmentation import (
     ChangeIntensity,
     IntensityChanges,
     add_noise,
+    offset_labels,
     shift_focus,
     with_changes,
 )
@@ -183,6 +184,44 @@ def test_only_planes_of_training_are_noisy():
     still = sampler(noise=0.05, augment=False).batch(0, 0, 1)
     place = sampler(augment=False).batch(0, 0, 1)
     np.testing.assert_array_equal(still[0]["planes"], place[0]["planes"])
+
+
+def test_labels_of_a_patch_are_offset_each_by_its_own_constant():
+    generator = np.random.default_rng(0)
+    images = {name: np.full((4, 4), 30000, np.uint16) for name in "ab"}
+    offsets = []
+    for _ in range(200):
+        changed = offset_labels(images, 0.002, generator)
+        assert all(image.dtype == np.uint16 for image in changed.values())
+        assert all(np.ptp(image) == 0 for image in changed.values())
+        offsets.append([int(changed[name][0, 0]) - 30000 for name in "ab"])
+    deviation = 0.002 * MAX_UINT16
+    np.testing.assert_allclose(np.std(offsets, axis=0), deviation, rtol=0.15)
+    np.testing.assert_allclose(np.mean(offsets, axis=0), 0, atol=25)
+    assert abs(np.corrcoef(np.transpose(offsets))[0, 1]) < 0.2
+
+
+def test_offset_labels_stay_in_range():
+    images = {"a": np.array([[0, MAX_UINT16]], np.uint16)}
+    for seed in range(8):
+        low, high = offset_labels(images, 0.1, np.random.default_rng(seed))[
+            "a"
+        ][0]
+        assert low == 0 or high == MAX_UINT16
+        assert int(high) - int(low) > MAX_UINT16 // 2
+
+
+def test_only_labels_of_training_are_offset():
+    plain, offset = (
+        sampler(label_offset=strength).batch(0, 0, 1) for strength in (0, 0.05)
+    )
+    difference = offset[1]["DISK"].astype(int) - plain[1]["DISK"]
+    assert np.unique(difference[plain[1]["DISK"] > 0]).size == 1
+    assert np.any(difference)
+    np.testing.assert_array_equal(plain[0]["planes"], offset[0]["planes"])
+    still = sampler(label_offset=0.05, augment=False).batch(0, 0, 1)
+    place = sampler(augment=False).batch(0, 0, 1)
+    np.testing.assert_array_equal(still[1]["DISK"], place[1]["DISK"])
 
 
 def test_focus_shifts_in_both_directions():

@@ -48,6 +48,7 @@ def test_other_settings_are_refused(workdir, name, value):
         {"max_minutes": 3.0},
         {"frozen_norm_share": 0.5},
         {"activation_histograms": False},
+        {"fit_temperature": True},
     ],
     ids=str,
 )

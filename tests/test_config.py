@@ -58,6 +58,7 @@ def test_output_size_is_8_plus_16_k(size):
         ("blur", -0.1),
         ("focus_shift", -1),
         ("noise", -0.1),
+        ("label_offset", -0.001),
         ("rotation", -1.0),
         ("zoom", -0.1),
         ("dropout", 1.0),

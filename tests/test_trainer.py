@@ -274,7 +274,7 @@ def test_a_label_is_judged_by_the_steps_that_have_it(data, tmp_path):
 def test_what_changes_patches_reaches_those_of_training_only(data):
     spec, root = data
     changes = {"focus_shift": 1, "noise": 0.02, "rotation": 9.0, "zoom": 0.1}
-    changes["flips"] = False
+    changes |= {"flips": False, "label_offset": 0.01}
     config = resolve(dataclasses.replace(CONFIG, **changes, blur=0.3), [spec])
     sampler = open_training_sampler(config, [spec], root)
     assert {name: getattr(sampler, name) for name in changes} == changes
@@ -287,7 +287,12 @@ def test_statistics_are_those_of_patches_as_they_are(data):
     spec, root = data
     config = dataclasses.replace(CONFIG, recalibration_batches=2)
     changed = dataclasses.replace(
-        config, focus_shift=1, noise=0.1, rotation=45.0, zoom=0.2
+        config,
+        focus_shift=1,
+        noise=0.1,
+        label_offset=0.1,
+        rotation=45.0,
+        zoom=0.2,
     )
     plain, other = (
         list(

@@ -10,6 +10,7 @@ planes.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -142,6 +143,35 @@ def add_noise(
     noise = generator.standard_normal(planes.shape, np.float32)
     noisy = np.rint(planes + np.float32(deviation) * noise)
     return np.clip(noisy, 0, MAX_UINT16).astype(np.uint16)
+
+
+def offset_labels(
+    labels: Mapping[str, np.ndarray],
+    deviation: float,
+    generator: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Adds a constant to each label of a patch, another one to each.
+
+    What a fluorescence camera shows where nothing glows differs between
+    fields, and transmitted light does not tell by how much. A network that
+    has seen one level only is sure of it.
+
+    Args:
+        labels: Label to uint16, [row, column].
+        deviation: Standard deviation of the constants, in intensities.
+        generator: Draws them.
+
+    Returns:
+        The same labels, uint16; values beyond its range are clipped.
+    """
+    if not deviation:
+        return dict(labels)
+    changed = {}
+    for label, image in labels.items():
+        offset = round(generator.normal(0, deviation * MAX_UINT16))
+        values = np.clip(image.astype(np.int32) + offset, 0, MAX_UINT16)
+        changed[label] = values.astype(np.uint16)
+    return changed
 
 
 def shift_focus(planes: np.ndarray, shift: int) -> np.ndarray:

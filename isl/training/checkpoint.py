@@ -30,6 +30,7 @@ MAY_CHANGE = (
     "frozen_norm_share",
     "patience",
     "activation_histograms",
+    "fit_temperature",
 )
 
 

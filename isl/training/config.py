@@ -43,6 +43,7 @@ _NOT_NEGATIVE = (
     "blur",
     "focus_shift",
     "noise",
+    "label_offset",
     "rotation",
     "zoom",
     "weight_decay",
@@ -95,6 +96,9 @@ class TrainConfig:
         noise: Strongest noise added to the planes of training patches,
             before their intensities change: standard deviation, in
             intensities. Heads that predict planes learn the noise too.
+        label_offset: Standard deviation of a constant that is added to each
+            label of a training patch, in intensities: how unsure networks
+            shall be of the level where nothing glows.
         rotation: Training patches are turned by up to this, beside the
             quarter turns of `flips`, degrees (`isl.training.warping`).
         zoom: They are enlarged or reduced by up to this, as a logarithm.
@@ -169,6 +173,7 @@ class TrainConfig:
     blur: float = 0.0
     focus_shift: int = 0
     noise: float = 0.0
+    label_offset: float = 0.0
     rotation: float = 0.0
     zoom: float = 0.0
     dropout: float = 0.0

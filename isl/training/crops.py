@@ -19,6 +19,7 @@ from isl.network.model import autoencoding_head_name
 from isl.training.augmentation import (
     IntensityChanges,
     add_noise,
+    offset_labels,
     shift_focus,
 )
 from isl.training.supervision import select_targets
@@ -87,6 +88,8 @@ class CropSampler:
             hold no changes.
         focus_shift: Largest shift along z, planes.
         noise: Strongest noise of the planes, in intensities.
+        label_offset: Standard deviation of what is added to each label of a
+            patch, in intensities.
         rotation: Largest turn beside those by quarters, degrees.
         zoom: Largest logarithm of the zoom.
         z_alignment: How a stack with another number of planes feeds a patch.
@@ -105,6 +108,7 @@ class CropSampler:
     changes: IntensityChanges | None = None
     focus_shift: int = 0
     noise: float = 0.0
+    label_offset: float = 0.0
     rotation: float = 0.0
     zoom: float = 0.0
     z_alignment: str = "spread"
@@ -201,14 +205,14 @@ class CropSampler:
                 -self.focus_shift, self.focus_shift, endpoint=True
             )
         crop = self.read(source.well, row, column, int(shift), warp)
+        planes = add_noise(crop.planes, self.noise, generator)
+        labels = offset_labels(crop.labels, self.label_offset, generator)
         return Crop(
-            turn_and_flip(
-                add_noise(crop.planes, self.noise, generator), turns, flip
-            ),
+            turn_and_flip(planes, turns, flip),
             crop.presence,
             {
                 label: turn_and_flip(image, turns, flip)
-                for label, image in crop.labels.items()
+                for label, image in labels.items()
             },
         )
 

@@ -107,6 +107,7 @@ def _open_sampler(
         changes=config.intensity_changes if augment else None,
         focus_shift=config.focus_shift if augment else 0,
         noise=config.noise,
+        label_offset=config.label_offset,
         rotation=config.rotation,
         zoom=config.zoom,
         z_alignment=config.z_alignment,

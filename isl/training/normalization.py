@@ -84,7 +84,13 @@ def iter_recalibration_inputs(
     """
     # Statistics are those of prediction.
     sampler = dataclasses.replace(
-        sampler, changes=None, focus_shift=0, noise=0.0, rotation=0.0, zoom=0.0
+        sampler,
+        changes=None,
+        focus_shift=0,
+        noise=0.0,
+        label_offset=0.0,
+        rotation=0.0,
+        zoom=0.0,
     )
     for index in range(config.recalibration_batches):
         inputs, _, _ = sampler.batch(
