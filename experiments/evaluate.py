@@ -9,8 +9,6 @@ nuclear label, a picture for each label and well, and `report.html`, and prints
 the pooled numbers.
 """
 
-import sys
-
 from absl import flags
 
 from isl.command_line import refuse, run
@@ -19,12 +17,13 @@ from isl.evaluation.judging import judge_model, judge_stored
 from isl.evaluation.objects import load_segmenter
 from isl.evaluation.parking import parked
 from isl.evaluation.parts import describe_choices, open_scorable_parts
+from isl.evaluation.stored_scoring import describe_stored, open_stored_parts
 from isl.evaluation.tables import POOLED
 from isl.figures.evaluation_output import write_evaluation
 from isl.files import make_folder
 from isl.network.model_folder import load_model
 from isl.network.precision import FLOAT32, PRECISIONS
-from isl.provenance import git_commit, versions
+from isl.provenance import describe_call
 from isl.specs import Region, load_dataset_specs
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.")
@@ -61,28 +60,28 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 
 
-def _scores(loaded, parts, segmenter):
-    asked = parts, _LABELS.value, segmenter
-    if loaded:
-        return judge_model(*loaded, *asked, show_progress=True)
-    return judge_stored(_PREDICTIONS.value, *asked)
-
-
-def _run(loaded, parts):
-    """How the numbers are made, as the report says it."""
-    planes = describe_choices(loaded[1], parts) if loaded else ""
+def _judge(loaded, parts, segmenter):
+    """Scores wells; says how, as the report does."""
     precision = _PRECISION.value
-    return {
-        "model": _MODEL.value or _PREDICTIONS.value,
-        **({"precision": precision} if precision != FLOAT32 else {}),
-        **({"planes": planes} if planes else {}),
+    if loaded:
+        scores = judge_model(*loaded, parts, _LABELS.value, segmenter, True)
+        facts = {
+            "model": _MODEL.value,
+            "precision": "" if precision == FLOAT32 else precision,
+            "planes": describe_choices(loaded[1], parts),
+        }
+    else:
+        path = _PREDICTIONS.value
+        stored = open_stored_parts(path, parts, _LABELS.value)
+        scores = judge_stored(stored, segmenter)
+        facts = {"predictions": path, **describe_stored(stored)}
+    return scores, {
+        **{name: text for name, text in facts.items() if text},
         "data": ", ".join(_DATA_SPECS.value),
         "split": _SPLIT.value,
         "region": _REGION.value or "as in the data spec",
         "segmenter": _SEGMENTER.value or "ours, as in the data spec",
-        "commit": git_commit() or "unknown",
-        "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
-        "command": " ".join(sys.argv),
+        **describe_call(),
     }
 
 
@@ -106,10 +105,11 @@ def main() -> None:
         loaded[1].labels if loaded else None,
     )
     segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
+    scores, run_facts = _judge(loaded, parts, segmenter)
     folder = make_folder(_OUTPUT_DIR.value, "output_dir")
     title = f"In silico labeling: {_SPLIT.value} wells"
-    with parked(_scores(loaded, parts, segmenter), folder) as scored:
-        for row in write_evaluation(folder, scored, title, _run(loaded, parts)):
+    with parked(scores, folder) as scored:
+        for row in write_evaluation(folder, scored, title, run_facts):
             if row.well == POOLED:
                 value = "undefined" if row.value is None else f"{row.value:.4f}"
                 print(f"{row.condition} {row.label} {row.metric}: {value}")

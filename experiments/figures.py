@@ -1,21 +1,18 @@
 r"""Draws a figure, as PNG and PDF, and prints the paths written.
 
-    python experiments/figures.py --figure=conditions --output_dir=figures \
-        --data_specs=data_specs/condition_a.json,data_specs/condition_b.json
-    python experiments/figures.py --figure=network --output_dir=figures
     python experiments/figures.py --figure=result --output_dir=figures \
         --model=runs/condition_b/model --image_root=$DATA \
         --data_specs=data_specs/condition_b_sample.json --split=test
 
-`network` draws --model or --architecture; `stack`, `error_panel`,
-`uncertainty` and `result` let --model predict the wells of a split;
-`reliability` reads --evaluation, `training` --workdirs; `z_planes`,
+`conditions` draws --data_specs, `network` --model or --architecture; `stack`,
+`error_panel`, `uncertainty` and `result` let --model predict the wells of a
+split; `reliability` reads --evaluation, `training` --workdirs; `z_planes`,
 `data_amount` and `multi_task` read --table, which `ablate.py` writes.
 """
 
 from absl import flags
 
-from isl.command_line import refuse, run
+from isl.command_line import refuse, run, warn
 from isl.errors import InputError
 from isl.evaluation.parts import open_parts
 from isl.evaluation.tables import METRICS_JSON, read_details
@@ -25,6 +22,7 @@ from isl.figures.drawing import save_figures
 from isl.figures.network_diagram import model_diagram, network_diagram
 from isl.figures.reliability_figure import reliability_figures
 from isl.figures.training_curves import read_log, training_curves
+from isl.files import make_folder
 from isl.network.architecture import ARCHITECTURES
 from isl.network.model_folder import load_description
 from isl.specs import Region, load_dataset_specs
@@ -84,35 +82,37 @@ def _network():
 
 def _figures():
     name = _FIGURE.value
-    others = {h.name: h for reads in _READS.values() for h in reads}
-    for holder in _READS[name]:
-        del others[holder.name]
-    refuse(others.values(), f"with --figure={name}")
+    own = {holder.name for holder in _READS[name]}
+    others = (h for reads in _READS.values() for h in reads)
+    refuse((h for h in others if h.name not in own), f"with --figure={name}")
     if name in model_figures.KINDS:
         specs = load_dataset_specs(_need(_DATA_SPECS))
         region = Region.parse(_REGION.value) if _REGION.value else None
         parts = open_parts(specs, _need(_IMAGE_ROOT), _SPLIT.value, region)
         return model_figures.model_figures(
-            name, _need(_MODEL), parts, _SIZE.value, _LABELS.value
+            name, _need(_MODEL), parts, _SIZE.value, _LABELS.value, warn
         )
     if name == "conditions":
-        return {name: conditions_table(load_dataset_specs(_need(_DATA_SPECS)))}
+        specs = load_dataset_specs(_need(_DATA_SPECS))
+        return [(name, conditions_table(specs))]
     if name == "network":
-        return {name: _network()}
+        return [(name, _network())]
     if name == "reliability":
         path = f"{_need(_EVALUATION)}/{METRICS_JSON}"
-        return reliability_figures(read_details(path))
+        return reliability_figures(read_details(path)).items()
     if name == "training":
         logs = {workdir: read_log(workdir) for workdir in _need(_WORKDIRS)}
-        return {name: training_curves(logs)}
+        return [(name, training_curves(logs))]
     results = comparison.read_results(_need(_TABLE), _METRIC.value)
     if name == "multi_task":
-        return {name: comparison.multi_task_figure(results)}
-    return {name: comparison.curve_figure(results, _CURVES[name])}
+        return [(name, comparison.multi_task_figure(results))]
+    return [(name, comparison.curve_figure(results, _CURVES[name]))]
 
 
 def main() -> None:
-    for path in save_figures(_OUTPUT_DIR.value, _figures()):
+    figures = _figures()
+    folder = make_folder(_OUTPUT_DIR.value, "output_dir")
+    for path in save_figures(folder, figures):
         print(path)
 
 

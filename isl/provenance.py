@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 
 _PACKAGES = (
     "isl",
@@ -52,6 +53,15 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def describe_call() -> dict[str, str]:
+    """Returns commit, versions and command line as a report shows them."""
+    return {
+        "commit": git_commit() or "unknown",
+        "versions": ", ".join(f"{k} {v}" for k, v in versions().items()),
+        "command": " ".join(sys.argv),
+    }
 
 
 def provenance() -> dict[str, object]:

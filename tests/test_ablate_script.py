@@ -167,6 +167,17 @@ def test_a_run_that_diverges_does_not_stop_the_others(
     assert {row["seed"] for row in read_table(tmp_path)} == {"", "1"}
 
 
+def test_no_run_is_trained_if_one_cannot_be(ablate, monkeypatch):
+    def train(trainer, *arguments):
+        raise AssertionError(f"trained {trainer.config}")
+
+    monkeypatch.setattr(Trainer, "train", train)
+    labels = [["DAPI_CONFOCAL"], ["DAPI_CONFOCL"]]
+    axes = {**GRID["axes"], "labels": labels}
+    with pytest.raises(InputError, match="labels must be.*DAPI_CONFOCL"):
+        ablate({**GRID, "axes": axes})
+
+
 def test_a_run_that_was_begun_on_other_terms_is_refused(
     ablate, tmp_path, monkeypatch
 ):

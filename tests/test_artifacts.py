@@ -4,12 +4,15 @@ from scipy import ndimage
 
 from isl.errors import InputError
 from isl.preprocessing import artifacts
+from isl.preprocessing.corrections import TileSteps
 from isl.preprocessing.steps import DustStep, HotPixelsStep, MedianStep
 
 
-def remove_hot_pixels(image, **parameters):
+def remove_hot_pixels(image, unit=1.0, **parameters):
     step = HotPixelsStep(**parameters)
-    return artifacts.remove_hot_pixels(image, step.threshold, step.max_group)
+    return artifacts.remove_hot_pixels(
+        image, step.threshold, step.max_group, unit
+    )
 
 
 def find_dust(tiles, **parameters):
@@ -34,19 +37,25 @@ HOT = [(10, 10), (60, 100), (61, 101), (110, 139)]
 COLD = [(30, 120)]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_hot_and_dead_pixels_are_replaced_and_nothing_else(specimen, dtype):
-    broken = specimen.astype(dtype)
+@pytest.mark.parametrize(
+    ("dtype", "scale", "unit"),
+    [(np.uint16, 1, 1.0), (np.float32, 1, 1.0), (np.float32, 1 / 65535, 0.0)],
+    ids=["uint16", "float32", "0 to 1"],
+)
+def test_hot_and_dead_pixels_are_replaced_and_nothing_else(
+    specimen, dtype, scale, unit
+):
     for place in HOT:
-        broken[place] = 60000
+        specimen[place] = 60000
     for place in COLD:
-        broken[place] = 0
+        specimen[place] = 0
+    broken = (specimen * scale).astype(dtype)
     before = broken.copy()
-    repaired = remove_hot_pixels(broken)
+    repaired = remove_hot_pixels(broken, unit)
     np.testing.assert_array_equal(broken, before)
     assert repaired.dtype == dtype
     for place in HOT + COLD:
-        assert float(repaired[place]) == pytest.approx(400, abs=60)
+        assert repaired[place] / scale == pytest.approx(400, abs=60)
     changed = np.argwhere(repaired != broken)
     assert {tuple(place) for place in changed.tolist()} == {*HOT, *COLD}
 
@@ -87,6 +96,18 @@ def test_a_background_without_noise_does_not_make_objects_deviate(dtype):
     np.testing.assert_array_equal(remove_hot_pixels(image), image)
     image[3, 3] = 50
     assert remove_hot_pixels(image)[3, 3] == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "is_replaced"),
+    [(np.uint8, False), (np.uint32, False), (np.float32, True)],
+)
+def test_whole_numbers_have_noise_of_a_unit(dtype, is_replaced):
+    tile = np.full((20, 20), 100, dtype)
+    tile[3, 3] = 105
+    steps = TileSteps((HotPixelsStep(),), ({},), "BRIGHTFIELD")
+    corrected = steps.apply(tile, "BRIGHTFIELD")
+    assert (corrected[3, 3] == 100) == is_replaced
 
 
 def test_median_until_stable_reaches_a_root(specimen):
@@ -140,6 +161,27 @@ def test_dust_is_found_where_it_is(dusty):
     marked = dust.transmission != 1
     allowed = ndimage.binary_dilation(transmission < 0.99, iterations=5)
     assert not (marked & ~allowed).any()
+
+
+def test_dust_is_found_whatever_the_unit(dusty):
+    _, tiles, _ = dusty
+    faint = [tile.astype(np.float32) * np.float32(1e-8) for tile in tiles]
+    expected, dust = find_dust(tiles), find_dust(faint)
+    np.testing.assert_allclose(
+        dust.transmission, expected.transmission, atol=0.01
+    )
+    np.testing.assert_array_equal(dust.opaque, expected.opaque)
+
+
+def test_a_place_without_light_is_opaque(dusty):
+    _, tiles, _ = dusty
+    masked = [tile.copy() for tile in tiles]
+    for tile in masked:
+        tile[160:, :40] = 0
+    dust = find_dust(masked, max_width=9)  # Sees no light there.
+    assert np.isfinite(dust.transmission).all()
+    assert dust.opaque[165:, :35].all()
+    assert not dust.opaque[:150, 60:150].any()
 
 
 def test_dust_is_divided_out_or_filled_in(dusty):

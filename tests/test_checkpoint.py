@@ -6,6 +6,7 @@ import pytest
 from isl.errors import InputError
 from isl.specs import DatasetSpec
 from isl.training.checkpoint import (
+    CHECKPOINT_FILE,
     CONFIG_FILE,
     check_settings,
     describe_run,
@@ -20,11 +21,25 @@ CONFIG = dataclasses.replace(MICRO_CONFIG, labels=("A", "B"), num_z=2)
 def workdir(tmp_path):
     """A folder with a run of CONFIG."""
     keep_first_run(tmp_path, describe_run(CONFIG, [], "images", 1, None))
+    (tmp_path / CHECKPOINT_FILE).touch()
     return tmp_path
 
 
 def test_a_new_folder_is_fit_for_any_run(tmp_path):
     check_settings(tmp_path, CONFIG, [])
+
+
+def test_a_run_without_a_checkpoint_is_begun_anew(workdir):
+    other = dataclasses.replace(CONFIG, seed=1)
+    run = describe_run(other, [], "images", 1, None)
+    keep_first_run(workdir, run)
+    with pytest.raises(InputError, match="another seed"):
+        check_settings(workdir, other, [])
+    (workdir / CHECKPOINT_FILE).unlink()
+    check_settings(workdir, other, [])
+    keep_first_run(workdir, run)
+    (workdir / CHECKPOINT_FILE).touch()
+    check_settings(workdir, other, [])
 
 
 def test_the_same_settings_go_on(workdir):
@@ -75,6 +90,7 @@ def test_another_source_is_other_data(tmp_path):
 
     run = describe_run(CONFIG, [spec("one")], "images", 1, None)
     keep_first_run(tmp_path, run)
+    (tmp_path / CHECKPOINT_FILE).touch()
     check_settings(tmp_path, CONFIG, [spec("one")])
     with pytest.raises(InputError, match="a run on other wells"):
         check_settings(tmp_path, CONFIG, [spec("two")])

@@ -110,6 +110,16 @@ def test_stored_predictions_of_several_wells(run, wells, tmp_path):
     of_wells = metrics["metrics"]["simulated"]
     assert of_wells["pooled"][labels[0]]["pearson"]["value"] > 0.999
     assert set(of_wells) == {"A2", "pooled"}
+    assert metrics["run"]["predictions"] == str(folder)
+    for label in ("DAPI_CONFOCAL,DEAD_CONFOCAL", "DEAD_CONFOCAL"):
+        with pytest.raises(InputError, match="medians of DEAD_CONFOCAL of"):
+            run(
+                predictions=folder,
+                output_dir=tmp_path / "other",
+                labels=label,
+                **flags,
+            )
+    assert not (tmp_path / "other").exists()
 
 
 def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):

@@ -129,30 +129,41 @@ def test_tiles_are_ranked_by_their_error(parts):
     assert not any("column 256" in p.caption for p in (*best, *worst))
 
 
-def test_a_dim_prediction_is_not_among_the_best():
+def beside(name, change):
+    """A scored well, and the same with other medians under another name."""
     well, scores = scored_well()
-    dim = {k: v // 8 for k, v in scores.predictions.items()}
+    prediction = change(scores.predictions["DISK"])
+    truth = true_bins(well.labels["DISK"].values).astype(np.uint8)
+    tiles = score_tiles(
+        scores.rows,
+        scores.columns,
+        lambda rows, columns: truth[rows, columns],
+        prediction,
+        None,
+    )
     other = dataclasses.replace(
         scores,
-        predictions=dim,
-        tiles={
-            "DISK": score_tiles(
-                scores.rows,
-                scores.columns,
-                lambda r, c: true_bins(well.labels["DISK"].values[r, c]).astype(
-                    np.uint8
-                ),
-                dim["DISK"],
-                None,
-            )
-        },
-        well="dim",
+        predictions={"DISK": prediction},
+        tiles={"DISK": tiles},
+        well=name,
     )
-    part = report_pictures.label_pictures(
-        [(well, scores), (well, other)], "DISK", {}
-    )
+    return [(well, scores), (well, other)]
+
+
+def test_a_dim_prediction_is_not_among_the_best():
+    scored = beside("dim", lambda medians: medians // 8)
+    part = report_pictures.label_pictures(scored, "DISK", {})
     assert not any("well dim" in p.caption for p in part.best)
     assert all("well dim" in p.caption for p in part.worst)
+
+
+def test_a_prediction_that_misses_every_cell_is_among_the_worst():
+    """It is constant, so that its r is undefined."""
+    scored = beside("blind", np.zeros_like)
+    part = report_pictures.label_pictures(scored, "DISK", {})
+    start = r"r undefined, mean absolute error 0\.\d+; well blind"
+    assert all(re.match(start, p.caption) for p in part.worst)
+    assert all(re.match(r"r = 0\.", p.caption) for p in part.best)
 
 
 def test_cells_and_uncertainty_of_labels_that_have_them(parts):

@@ -187,12 +187,30 @@ def test_text_of_vector_files_stays_text(tmp_path, caplog):
     caplog.set_level("INFO")
     figure = drawing.new_figure(2.0, 1.0)
     figure.text(0.1, 0.5, "searchable")
-    paths = drawing.save_figures(tmp_path, {"a": figure})
-    assert [path.name for path in paths] == ["a.png", "a.pdf"]
-    assert b"/FontFile2" in paths[1].read_bytes()  # TrueType, embedded.
+    drawing.save_figure(figure, tmp_path / "a.pdf")
+    # TrueType, embedded.
+    assert b"/FontFile2" in (tmp_path / "a.pdf").read_bytes()
     assert not caplog.records
     drawing.save_figure(figure, tmp_path / "a.svg")
     assert b"searchable</text>" in (tmp_path / "a.svg").read_bytes()
+
+
+def test_figures_are_written_and_emptied_one_by_one(tmp_path):
+    figures = [drawing.new_figure(2.0, 1.0) for _ in range(2)]
+    for figure in figures:
+        figure.subplots()
+
+    def drawn():
+        yield "a", figures[0]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pdf", "a.png"]
+        assert not figures[0].axes
+        yield "b", figures[1]
+
+    paths = drawing.save_figures(tmp_path, drawn())
+    assert next(paths).read_bytes().startswith(b"\x89PNG")
+    assert figures[0].axes  # The PDF is still to come.
+    names = [path.name for path in paths]
+    assert names == ["a.pdf", "b.png", "b.pdf"]
 
 
 def test_a_pixel_figure_is_the_image(tmp_path):

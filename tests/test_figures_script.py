@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -28,6 +29,40 @@ def files(tmp_path):
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def two_tests(wells, tmp_path):
+    """A copy of the wells whose test split has both of them."""
+    root = shutil.copytree(wells, tmp_path / "two")
+    spec = json.loads((root / "spec.json").read_text())
+    for well in spec["wells"]:
+        well["splits"] = {"test": {"rows": [0, 32], "columns": [0, 32]}}
+    (root / "spec.json").write_text(json.dumps(spec))
+    return root
+
+
+def label_file(root, well, label="DAPI_CONFOCAL"):
+    (path,) = (root / well).glob(f"*{label}*")
+    return path
+
+
+def leave_one_label(root, index):
+    """Changes the spec: the well has nothing but MAP2."""
+    spec = json.loads((root / "spec.json").read_text())
+    well = spec["wells"][index]
+    name = label_file(root, well["name"], "MAP2_CONFOCAL").name
+    well["labels"] = {"MAP2_CONFOCAL": name}
+    (root / "spec.json").write_text(json.dumps(spec))
+
+
+def of_wells(root, model, **values):
+    return {
+        "model": model,
+        "data_specs": root / "spec.json",
+        "image_root": root,
+        **values,
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,13 +125,9 @@ def test_figures_of_predictions(run, wells, model, tmp_path, figure, expected):
 
 @pytest.mark.parametrize("figure", ["stack", "result"])
 def test_wells_share_one_scorer(
-    run, wells, model, tmp_path, monkeypatch, figure
+    run, two_tests, model, tmp_path, monkeypatch, figure
 ):
     """Each one is compiled anew."""
-    spec = json.loads((wells / "spec.json").read_text())
-    for well in spec["wells"]:
-        well["splits"] = {"test": {"rows": [0, 32], "columns": [0, 32]}}
-    (tmp_path / "spec.json").write_text(json.dumps(spec))
     built = []
 
     def build(*arguments):
@@ -107,12 +138,97 @@ def test_wells_share_one_scorer(
     run(
         figure=figure,
         output_dir=tmp_path / "out",
-        model=model,
-        data_specs=tmp_path / "spec.json",
-        image_root=wells,
+        **of_wells(two_tests, model),
     )
     assert len(names(tmp_path / "out")) == 4
     assert built == [("DAPI_CONFOCAL",)]
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("values", [{}, {"labels": "DAPI_CONFOCAL"}])
+@pytest.mark.parametrize("figure", ["error_panel", "result"])
+def test_wells_without_the_label_are_left_out(
+    run, two_tests, model, tmp_path, capsys, figure, values
+):
+    leave_one_label(two_tests, 0)
+    run(
+        figure=figure,
+        output_dir=tmp_path / "out",
+        **of_wells(two_tests, model, **values),
+    )
+    name = f"{figure}_A2_DAPI_CONFOCAL"
+    assert names(tmp_path / "out") == [f"{name}.pdf", f"{name}.png"]
+    printed = capsys.readouterr()
+    assert "A2" in printed.out
+    line = "warning: A1: left out, as it has no DAPI_CONFOCAL\n"
+    assert printed.err.count(line) == 1 and "A2" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({}, r"\(none in common\). Received: MAP2_CONFOCAL$"),
+        (
+            {"labels": "DAPI_CONFOCAL"},
+            r"\(none in common\). Received: DAPI_CONFOCAL$",
+        ),
+    ],
+)
+def test_a_well_must_have_the_label(
+    run, two_tests, model, tmp_path, labels, message
+):
+    for index in (0, 1):
+        leave_one_label(two_tests, index)
+    with pytest.raises(InputError, match=message):
+        run(
+            figure="result",
+            output_dir=tmp_path / "out",
+            **of_wells(two_tests, model, **labels),
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_label_must_be_one_of_the_model(run, two_tests, model, tmp_path):
+    labels = "DAPI_CONFOCAL,MAP2_CONFOCAL"
+    message = r"\(DAPI_CONFOCAL\). Received: MAP2_CONFOCAL$"
+    with pytest.raises(InputError, match=message):
+        run(
+            figure="stack",
+            output_dir=tmp_path,
+            **of_wells(two_tests, model, labels=labels),
+        )
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("figure", ["stack", "result"])
+def test_figures_are_there_before_the_next_well_fails(
+    run, two_tests, model, tmp_path, figure
+):
+    path = label_file(two_tests, "A2")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255  # Seen when it is decoded only.
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="A2"):
+        run(
+            figure=figure,
+            output_dir=tmp_path / "out",
+            **of_wells(two_tests, model),
+        )
+    found = names(tmp_path / "out")
+    assert len(found) == 2 and all("A1" in name for name in found)
+
+
+def test_the_output_folder_is_tried_before_the_work(
+    run, two_tests, model, tmp_path, monkeypatch
+):
+    monkeypatch.delattr(model_scoring, "iter_tile_planes")
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="output_dir must be a folder"):
+        run(
+            figure="stack",
+            output_dir=tmp_path / "out",
+            **of_wells(two_tests, model),
+        )
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,24 @@ def test_a_well_may_be_one_png(plate):
     assert [len(well.images) for well in found.wells] == [2]
 
 
+def test_the_folder_that_one_stands_in_has_its_name(plate, monkeypatch):
+    monkeypatch.chdir(plate)
+    spec = spec_of(wells=(), well_folders={"train": (".",)})
+    found = inspect_images(".", spec)
+    assert {well.well for well in found.wells} == {
+        f"train/{plate.name}/A1",
+        f"train/{plate.name}/A2",
+    }
+    unnamed = source_spec(
+        path=".",
+        pattern=r"well-A1,(?:z_depth-(?P<z>\d)|.*),"
+        r"channel-(?P<channel>\w+).*\.png",
+    )
+    assert [well.well for well in inspect_images(".", unnamed).wells] == [
+        plate.name
+    ]
+
+
 def test_what_is_to_be_prepared_may_be_raw(plate):
     write(plate / plane_name("A2", 2), stack(1)[2] // 4)
     splits = {"train": {"rows": [0, 200]}}

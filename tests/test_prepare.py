@@ -446,6 +446,26 @@ def test_downscaling_grows_the_pixels(plate, tmp_path):
     assert open_all(tmp_path)["A1"].shape == (144, 142)
 
 
+def test_downscaling_grows_the_pixels_of_an_evaluation(tmp_path):
+    write_plate(tmp_path, ("A1",), num_z=1, label_z=1)
+    for path in (tmp_path / "plate").glob("*_s[123]_*"):
+        path.unlink()
+    nuclei = {"labels": ["DAPI_WIDEFIELD"], "min_area_um2": 12.0}
+    for steps, expected in (
+        ([{"step": "downscale", "factor": 3}], 1.5),
+        ([], 0.5),
+    ):
+        value = make_spec(steps).to_dict() | {"pixel_size_um": None}
+        value["evaluation"] = {"nuclei": nuclei, "pixel_size_um": 0.5}
+        spec = DatasetSpec.from_dict(value)
+        output = tmp_path / str(expected)
+        run_prepare(tmp_path, output, spec=spec)
+        written = load_dataset_spec(output / "spec.json")
+        assert written.pixel_size_um is None
+        assert written.evaluation.pixel_size_um == expected
+        assert written.evaluation.nuclei == spec.evaluation.nuclei
+
+
 def test_tiles_may_be_downscaled_before_they_are_joined(plate, tmp_path):
     root, _ = plate
     steps = [{"step": "downscale", "factor": 2}, *STEPS[1:]]
@@ -577,6 +597,32 @@ def test_files_that_name_no_well_are_of_one(tmp_path):
     (well,) = find_raw_wells(make_spec([], pattern=pattern), tmp_path)
     assert well.name == "plate"
     assert list(well.fields[0].labels) == ["DAPI_WIDEFIELD"]
+
+
+@pytest.mark.parametrize("path", [".", ""])
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_source_that_is_the_image_root_has_its_name(
+    tmp_path, monkeypatch, path, image_format
+):
+    folder = tmp_path / "mine"
+    for channel in ("BF", "DAPI"):
+        write_tile(folder / f"{channel}.png", np.ones((32, 40)))
+    monkeypatch.chdir(folder)
+    pattern = r"(?P<channel>BF|DAPI)\.png"
+    spec = make_spec([], path=path, pattern=pattern)
+    run_prepare(".", tmp_path / "out", image_format, spec)
+    wells = open_all(tmp_path / "out")
+    assert list(wells) == ["mine"]
+    assert wells["mine"].shape == (32, 40)
+
+
+def test_a_linked_folder_is_called_as_the_link(tmp_path):
+    for channel in ("BF", "DAPI"):
+        write_tile(tmp_path / "1f3a" / f"{channel}.png", np.ones((32, 40)))
+    (tmp_path / "plate").symlink_to(tmp_path / "1f3a")
+    spec = make_spec([], pattern=r"(?P<channel>BF|DAPI)\.png")
+    (well,) = find_raw_wells(spec, tmp_path)
+    assert well.name == "plate"
 
 
 def test_a_source_stays_inside_the_image_root(plate):

@@ -1,5 +1,7 @@
 """Images of a region against the predictor and the original's definitions."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from isl.network.model_folder import ModelDescription
 from isl.prediction.predictor import build_predictor, iter_predictions
 from isl.prediction.tiles import plan_tiles
 from isl.specs import Region
-from tests.tiny_runs import MICRO, disks
+from tests.tiny_runs import MICRO, KeepingPlane, disks
 
 REGION = Region((3, 43), (10, 58))
 ROWS, COLUMNS = slice(3, 43), slice(10, 58)
@@ -54,6 +56,21 @@ def test_statistics_are_those_of_the_predictor(network, images):
             whole[index, ROWS, COLUMNS],
             atol=1e-5,
         )
+
+
+def test_decoded_images_are_not_kept(network):
+    well = disks()
+    well = dataclasses.replace(
+        well,
+        planes=tuple(KeepingPlane(plane.values) for plane in well.planes),
+        labels={"DISK": KeepingPlane(well.labels["DISK"].values)},
+    )
+    images = predict_region(
+        build_region_scorer(*network, ["DISK"]), well, REGION
+    )
+    assert images.well is well
+    kept = [plane.kept for plane in (*well.planes, *well.labels.values())]
+    assert kept == [None] * 3
 
 
 def test_planes_and_truth_are_intensities(images):

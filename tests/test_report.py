@@ -1,13 +1,17 @@
 """The page: what it says, in which order, and that it holds everything."""
 
+import dataclasses
 import re
 
 import pytest
 
+from isl.evaluation.details import metric_details
 from isl.evaluation.tables import POOLED, MetricRow
+from isl.evaluation.wells import metric_rows
 from isl.figures import drawing, report, report_metrics, report_text
 from isl.figures.report import LabelPictures
 from isl.figures.report_html import Comparison, Picture
+from tests.scored_wells import scored_well
 
 LABEL = "DAPI_CONFOCAL"
 ROWS = (
@@ -29,7 +33,11 @@ def page(tmp_path):
     def write(**arguments):
         path = tmp_path / "report.html"
         defaults = {"title": "t", "rows": ROWS, "labels": (), "run": {}}
-        report.write_report(path, **(defaults | arguments))
+        given = defaults | arguments
+        details = {}
+        for row in given["rows"]:
+            details.setdefault(row.condition, {})[row.label] = {}
+        report.write_report(path, **({"details": details} | given))
         return path.read_text(encoding="utf-8")
 
     return write
@@ -166,12 +174,13 @@ def test_report_rejects_bytes_that_are_no_image(page, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def summary(**values):
+def summary(details=None, **values):
     return report_text.summarise(
         {
             name: MetricRow("b", POOLED, LABEL, name, value, 2000)
             for name, value in values.items()
-        }
+        },
+        details or {},
     )
 
 
@@ -217,12 +226,15 @@ def test_summary_of_cells():
         cell_missed=4.0,
         live_dead_accuracy=0.9,
         live_dead_majority=0.7,
+        # Of 34 matches; the others are in wells without the label of dead
+        # cells.
+        details={"confusion": [[15, 1], [1, 3]]},
     )
     assert text.startswith(
         "The truth has 40 nuclei, the prediction 38: 4 are missed, 3 added, 1 "
         "split and 2 merged; 85 % of the true ones match a predicted one "
         "closely in place and shape (an intersection over union of 0.5 or "
-        "more). Of 34 matched nuclei 90 % are rightly called alive or dead; "
+        "more). Of 20 matched nuclei 90 % are rightly called alive or dead; "
         "always guessing the larger class would give 70 %."
     )
     assert "The truth has 10,152 nuclei" in summary(
@@ -238,11 +250,84 @@ def test_summary_of_cells():
     assert "Press reports" in text and "could not check" in text
 
 
+def test_summary_of_nuclei_where_there_are_none():
+    text = summary(
+        cells_true=0.0,
+        cells_predicted=500.0,
+        cell_recall=None,
+        cell_split=0.0,
+        cell_merged=0.0,
+        cell_added=500.0,
+        cell_missed=0.0,
+    )
+    assert text == (
+        "The truth has 0 nuclei, the prediction 500: 0 are missed, 500 added, "
+        "0 split and 0 merged."
+    )
+    assert summary(cells_true=0.0, cells_predicted=0.0) == ""
+
+
+def test_wells_without_the_label_of_dead_cells_are_not_counted():
+    _, scores = scored_well()
+    cells = scores.cells["DISK"]
+    unknown = tuple(
+        tuple(dataclasses.replace(cell, is_dead=None) for cell in pair)
+        for pair in cells.matched
+    )
+    other = {"DISK": dataclasses.replace(cells, matched=unknown)}
+    wells = [scores, dataclasses.replace(scores, well="A2", cells=other)]
+    metrics = {
+        row.metric: row
+        for row in metric_rows(wells)
+        if (row.well, row.label) == (POOLED, "DISK")
+    }
+    details = metric_details(wells)["test"]["DISK"]
+    text = report_text.summarise(metrics, details)
+    assert f"Of {len(cells.matched)} matched nuclei " in text
+
+
+def test_the_page_says_how_many_nuclei_were_called_alive_or_dead(page):
+    values = {"live_dead_accuracy": 0.9, "live_dead_majority": 0.7}
+    rows = [
+        MetricRow("b", POOLED, LABEL, name, value, 2000)
+        for name, value in values.items()
+    ]
+    confusion = [[1000, 100], [100, 800]]
+    text = page(rows=rows, details={"b": {LABEL: {"confusion": confusion}}})
+    assert "Of 2,000 matched nuclei 90 % are rightly called" in text
+
+
 def test_summary_of_lines():
     text = summary(neurite_completeness=0.5, neurite_correctness=0.25)
     assert "50 % of the length are found; 25 %" in text
     assert "traced inside clumps of cell bodies" in text
-    assert summary(neurite_completeness=None, neurite_correctness=0.2) == ""
+
+
+@pytest.mark.parametrize(
+    ("completeness", "correctness", "expected"),
+    [
+        (
+            0.0,
+            None,
+            "Of the true lines 0 % of the length are found; the prediction "
+            "has none. Lines",
+        ),
+        (
+            None,
+            0.0,
+            "The truth has no lines; 0 % of the predicted length is right. "
+            "Lines",
+        ),
+        (None, None, ""),
+    ],
+)
+def test_summary_of_lines_where_there_are_none(
+    completeness, correctness, expected
+):
+    text = summary(
+        neurite_completeness=completeness, neurite_correctness=correctness
+    )
+    assert text.startswith(expected) and bool(text) == bool(expected)
 
 
 def test_summary_of_undefined_values():
@@ -252,6 +337,6 @@ def test_summary_of_undefined_values():
     assert summary(nll=None, label_entropy=None) == ""
     text = summary(nll=None, label_entropy=0.4)
     assert text.startswith("No distribution was scored")
-    assert summary(cells_true=0.0) == ""
     row = MetricRow("b", POOLED, LABEL, "pearson", None, 0)
-    assert "No pixel was evaluated" in report_text.summarise({"pearson": row})
+    text = report_text.summarise({"pearson": row}, {})
+    assert "No pixel was evaluated" in text

@@ -8,7 +8,12 @@ import pytest
 from isl.errors import InputError
 from isl.evaluation.model_scoring import build_model_scorer, score_model
 from isl.evaluation.parts import Part
-from isl.evaluation.stored_scoring import prediction_paths, score_prediction
+from isl.evaluation.stored_scoring import (
+    describe_stored,
+    open_stored_parts,
+    prediction_paths,
+    score_prediction,
+)
 from isl.images import (
     ZarrDescription,
     open_plate_writer,
@@ -21,6 +26,17 @@ from isl.prediction.predictor import build_predictor
 from isl.prediction.tiles import plan_tiles
 from isl.specs import DatasetSpec, Region
 from tests.tiny_runs import MICRO, disks
+
+
+def part_of(well, region=None, labels=("DISK",), condition="c"):
+    spec = DatasetSpec("s", condition, None, None, labels)
+    return Part(spec, well, region or Region())
+
+
+def score(path, well):
+    """Scores of DISK in all of a stored prediction."""
+    (stored,) = open_stored_parts(path, [part_of(well)])
+    return score_prediction(stored, well)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +62,7 @@ def test_stored_prediction_scores_as_its_model(network, scorer, tmp_path):
     path = str(tmp_path / "A1.ome.tif")
     tiling = plan_tiles(MICRO, well.shape, padding="none")
     predict_to_file(path, build_predictor(model, description), well, tiling)
-    stored = score_prediction(path, "c", well, ("DISK",), Region())
+    stored = score(path, well)
     assert (stored.rows, stored.columns) == (tiling.rows, tiling.columns)
     inner = Region(
         (tiling.rows.start, tiling.rows.stop),
@@ -78,7 +94,7 @@ def test_prediction_of_an_image_of_another_size_is_refused(
     predict_to_file(path, build_predictor(model, description), other, tiling)
     message = f"of well A1 as it is now.*Received: one of {shape[0]} x 96"
     with pytest.raises(InputError, match=message):
-        score_prediction(path, "c", disks(), ("DISK",), Region())
+        score(path, disks())
 
 
 def test_prediction_of_other_labels_is_refused(network, tmp_path):
@@ -88,7 +104,7 @@ def test_prediction_of_other_labels_is_refused(network, tmp_path):
     well = disks()
     predict_to_file(path, predictor, well, plan_tiles(MICRO, well.shape))
     with pytest.raises(InputError, match="medians.*INVERSE:median"):
-        score_prediction(path, "c", well, ("DISK",), Region())
+        score(path, well)
 
 
 def test_what_is_stored_besides_is_used(network, scorer, tmp_path):
@@ -98,7 +114,7 @@ def test_what_is_stored_besides_is_used(network, scorer, tmp_path):
     names = ("median", "standard_deviation", "q05", "q95", "q25")
     predictor = build_predictor(model, description, ("DISK",), names)
     predict_to_file(path, predictor, well, plan_tiles(MICRO, well.shape))
-    scores = score_prediction(path, "c", well, ("DISK",), Region())
+    scores = score(path, well)
     direct = score_model(scorer, "c", well, Region())
     metrics = scores.labels["DISK"].metrics()
     expected = direct.labels["DISK"].metrics()
@@ -122,7 +138,7 @@ def test_a_label_predicted_by_another_gives_what_numpy_gives(tmp_path):
     write_ome_tiff(
         path, other[None].astype(np.float32) / 65535, "CYX", ["DISK:median"]
     )
-    scores = score_prediction(path, "c", well, ("DISK",), Region())
+    scores = score(path, well)
     metrics = scores.labels["DISK"].metrics()
     one, two = (np.rint(image / 257) for image in (true, other))
     assert metrics["pearson"] == pytest.approx(
@@ -139,7 +155,7 @@ def test_values_that_are_no_intensities_are_refused(tmp_path, value):
     image[0, 3, 4] = value
     write_ome_tiff(path, image, "CYX", ["DISK:median"])
     with pytest.raises(InputError, match="p.ome.tif: DISK:median must lie"):
-        score_prediction(path, "c", disks(), ("DISK",), Region())
+        score(path, disks())
 
 
 def test_units_of_the_camera_are_refused(network, tmp_path):
@@ -155,12 +171,11 @@ def test_units_of_the_camera_are_refused(network, tmp_path):
         convert=lambda values: 1000 * values,
     )
     with pytest.raises(InputError, match="intensities.*units 'original'"):
-        score_prediction(path, "c", well, ("DISK",), Region())
+        score(path, well)
 
 
 def parts_of(*names, condition="c"):
-    spec = DatasetSpec("s", condition, None, None, ("DISK",))
-    return [Part(spec, disks(name=name), Region()) for name in names]
+    return [part_of(disks(name=name), condition=condition) for name in names]
 
 
 def test_predictions_are_found_by_the_names_of_wells(tmp_path):
@@ -201,7 +216,7 @@ def test_predictions_are_found_in_a_plate(tmp_path, inside):
     path = prediction_paths(folder, parts_of("A1"))["A1"]
     assert path.relative_to(plate) == pathlib.Path("A/1/0")
     well = dataclasses.replace(disks())
-    scores = score_prediction(path, "c", well, ("DISK",), Region())
+    scores = score(path, well)
     assert scores.predictions["DISK"].max() == 0
     with pytest.raises(InputError, match="prediction of well B2"):
         prediction_paths(plate, parts_of("B2"))
@@ -213,3 +228,56 @@ def test_a_zarr_image_is_the_prediction_itself(tmp_path):
     with streamed_ome_zarr(path, description) as sink:
         write_zarr_image(sink, np.zeros((1, 64, 80), np.float32))
     assert prediction_paths(path, parts_of("A1")) == {"A1": path}
+
+
+def write_medians(path, labels, shape=(64, 80), origin=(0, 0), **annotations):
+    place = {"row": origin[0], "column": origin[1]}
+    write_ome_tiff(
+        path,
+        np.zeros((len(labels), *shape), np.float32),
+        "CYX",
+        [f"{label}:median" for label in labels],
+        annotations={"origin": place, **annotations},
+    )
+
+
+def test_what_cannot_be_scored_is_found_before_the_first_well(tmp_path):
+    names = ("DISK", "INVERSE")
+    parts = [part_of(disks(name=x), labels=names) for x in ("A1", "A2", "A3")]
+    write_medians(tmp_path / "A1.ome.tif", names)
+    write_medians(tmp_path / "A2.ome.tif", ("DISK",))
+    write_medians(tmp_path / "A3.ome.tif", ("OTHER",))
+    stored = open_stored_parts(tmp_path, parts)
+    # A3 is left out, as a well without labels is.
+    assert [one.labels for one in stored] == [names, ("DISK",)]
+    assert describe_stored(stored) == {"not predicted": "INVERSE (A2)"}
+    (only,) = open_stored_parts(tmp_path, parts, ("INVERSE",))
+    assert only.part.well.name == "A1" and only.labels == ("INVERSE",)
+    assert describe_stored([only]) == {}
+    with pytest.raises(InputError, match="medians of INVERSE .*A2.ome.tif"):
+        open_stored_parts(tmp_path, parts[1:], ("INVERSE", "DISK"))
+    with pytest.raises(InputError, match="medians of a label .*OTHER:median"):
+        open_stored_parts(tmp_path, parts[2:])
+    write_medians(tmp_path / "A3.ome.tif", names, (60, 80))
+    with pytest.raises(InputError, match="A3.ome.tif: .* as it is now"):
+        open_stored_parts(tmp_path, parts)
+
+
+def test_the_report_can_say_what_was_scored_and_how_it_was_made(tmp_path):
+    facts = {"padding": "none", "stitching": "fast", "z_planes": [0, 1]}
+    path = tmp_path / "A1.ome.tif"
+    write_medians(path, ("DISK",), (60, 76), (2, 2), model="small", **facts)
+    (stored,) = open_stored_parts(path, [part_of(disks())])
+    assert describe_stored([stored]) == {
+        "predicted by": "small",
+        "padding": "none",
+        "stitching": "fast",
+        "planes": "[0, 1]",
+        "scored": "A1: rows 2 to 61, columns 2 to 77",
+    }
+    inner = part_of(disks(), Region((2, 62), (4, 70)))
+    (stored,) = open_stored_parts(path, [inner])
+    assert "scored" not in describe_stored([stored])
+    rim = part_of(disks(), Region((0, 2), (0, 80)))
+    with pytest.raises(InputError, match="pixels of the region.*60 x 76"):
+        open_stored_parts(path, [rim])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isl.claims import claim
-from isl.errors import InputError
+from isl.errors import DivergenceError, InputError
 from isl.network.model_folder import load_model
 from isl.simulation.dataset import write_dataset
 from isl.training.averaging import averaged_weights
@@ -322,13 +322,67 @@ def test_labels_and_splits_that_are_nowhere_are_refused(data, tmp_path):
         )
 
 
+def without_labels(spec, split, count=None):
+    """The data set, of which the first wells of a split have no labels."""
+    names = [well.name for well in spec.wells if split in well.splits][:count]
+    wells = tuple(
+        dataclasses.replace(well, labels={}) if well.name in names else well
+        for well in spec.wells
+    )
+    return dataclasses.replace(spec, wells=wells), names
+
+
+def test_patches_come_from_wells_that_have_a_label(data, tmp_path):
+    spec, root = data
+    mixed, (name,) = without_labels(spec, "train", 1)
+    config = resolve(CONFIG, [mixed])
+    sampler = open_training_sampler(config, [mixed], root)
+    assert sampler.left_out == (name,)
+    assert name not in {source.well.name for source in sampler.sources}
+    assert sampler.sources
+    trainer = Trainer(CONFIG, [mixed], root, tmp_path)
+    assert any(f"none in well {name};" in line for line in trainer.describe())
+    autoencoding = dataclasses.replace(config, include_autoencoding=True)
+    sampler = open_training_sampler(autoencoding, [mixed], root)
+    assert not sampler.left_out
+    balanced = dataclasses.replace(config, balance_data_sets=True)
+    empty, _ = without_labels(spec, "train")
+    sampler = open_training_sampler(balanced, [empty, spec], root)
+    assert len(sampler.left_out) == len(sampler.sources) > 0
+
+
+def test_validation_without_labels_is_refused(data):
+    spec, root = data
+    empty, _ = without_labels(spec, "train")  # There is no validation split.
+    with pytest.raises(InputError, match="labels must.*of the splits train"):
+        open_validation_sampler(resolve(CONFIG, [empty]), [empty], root)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_last_step_that_diverges_is_noticed(data, tmp_path):
+    spec, root = data
+    config = dataclasses.replace(
+        CONFIG, learning_rate=1e38, steps_per_epoch=1, num_steps=1
+    )
+    with pytest.raises(DivergenceError) as caught:
+        train(config, [spec], root, tmp_path)
+    assert "kept" not in str(caught.value)
+    assert not (tmp_path / "model").exists()
+    # Nothing to go on from: another rate may be tried there.
+    assert train(CONFIG, [spec], root, tmp_path).step == CONFIG.num_steps
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored["config"]["learning_rate"] == CONFIG.learning_rate
+
+
 @pytest.mark.usefixtures("eagerly")
 def test_diverged_run_stops_and_keeps_the_checkpoint(killed, data):
     spec, root = data
     checkpoint = (killed / "checkpoint.weights.h5").read_bytes()
     trainer = Trainer(CONFIG, [spec], root, killed)
     trainer.model.get_layer("stem").bias.assign([np.nan] * 4)
-    with pytest.raises(InputError, match="learning_rate.*steps 2 to 4"):
+    with pytest.raises(
+        InputError, match="learning_rate.*steps 2 to 4.*before is kept"
+    ):
         trainer.train()
     assert (killed / "checkpoint.weights.h5").read_bytes() == checkpoint
 

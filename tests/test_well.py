@@ -298,6 +298,19 @@ def test_well_folders(tmp_path):
         find_wells(spec, tmp_path, "train")
 
 
+def test_a_well_folder_that_is_the_image_root_has_its_name(
+    tmp_path, monkeypatch
+):
+    write_plate(tmp_path / "here", ("A3",))
+    write_plate(tmp_path / "here" / "there", ("A3",))
+    monkeypatch.chdir(tmp_path / "here")
+    spec = dataclasses.replace(
+        SPEC, wells=(), well_folders={"train": (".", "there")}
+    )
+    names = [well.name for well in find_wells(spec, ".", "train")]
+    assert names == ["here_A3", "there_A3"]
+
+
 @pytest.mark.parametrize(
     ("row", "column", "num_rows", "num_columns"),
     [

@@ -203,7 +203,8 @@ def iter_runs(
                 f"reuse_from must be folders of grids. Received: {folder}"
             )
     for cell in cells:
-        study.grid.config(cell)  # All can be trained, or none is.
+        # All can be trained, or none is.
+        resolve(study.grid.config(cell), study.specs)
     for name in (TEXTURE, HISTOGRAM):
         _check_judged(study, study.result_file(name))
     for cell in study.cells:  # The table has all that are finished.

@@ -1,7 +1,6 @@
 """Scores parts of wells, one after another, by a model or as stored."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
 
@@ -13,7 +12,7 @@ from isl.evaluation.model_scoring import (
 from isl.evaluation.nuclei import Segmenter
 from isl.evaluation.objects import add_objects
 from isl.evaluation.parts import Part
-from isl.evaluation.stored_scoring import prediction_paths, score_prediction
+from isl.evaluation.stored_scoring import StoredPart, score_prediction
 from isl.evaluation.wells import WellScores
 from isl.images import Well
 from isl.network.model_folder import ModelDescription
@@ -61,37 +60,24 @@ def judge_model(
 
 
 def judge_stored(
-    path: str | os.PathLike,
-    parts: Sequence[Part],
-    labels: Sequence[str] | None = None,
-    segmenter: Segmenter | None = None,
+    stored: Iterable[StoredPart], segmenter: Segmenter | None = None
 ) -> Iterator[tuple[Well, WellScores]]:
     """Scores stored predictions of parts; see `judge_model`.
 
     Args:
-        path: See `isl.evaluation.stored_scoring.prediction_paths`.
-        parts: From `isl.evaluation.parts.open_parts`.
-        labels: Labels to score; None for those of each data set.
+        stored: From `isl.evaluation.stored_scoring.open_stored_parts`.
         segmenter: See `isl.evaluation.objects.add_objects`.
 
     Yields:
         The well and its scores, part by part.
 
     Raises:
-        InputError: See `prediction_paths`, `score_prediction` and
-            `add_objects`.
+        InputError: See `score_prediction` and `add_objects`.
     """
-    paths = prediction_paths(path, parts)
-    for part in parts:
-        well = part.well.copied()  # As above.
-        scores = score_prediction(
-            paths[well.name],
-            part.spec.condition,
-            well,
-            labels or part.spec.labels,
-            part.region,
-        )
-        yield part.well, add_objects(scores, well, part.spec, segmenter)
+    for one in stored:
+        well = one.part.well.copied()  # As above.
+        scores = score_prediction(one, well)
+        yield one.part.well, add_objects(scores, well, one.part.spec, segmenter)
 
 
 def build_scorers(

@@ -82,6 +82,33 @@ class StoredPrediction:
         return values
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredPart:
+    """What is scored of a stored prediction.
+
+    Attributes:
+        part: The well, and what was to be scored of it.
+        stored: Its prediction.
+        labels: Labels of the well that were predicted.
+        lacking: Labels of the well that were to be scored but not predicted.
+        rows: What was predicted of the part.
+        columns: Likewise.
+    """
+
+    part: Part
+    stored: StoredPrediction
+    labels: tuple[str, ...]
+    lacking: tuple[str, ...]
+    rows: slice
+    columns: slice
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was to be scored was predicted."""
+        asked = self.part.region.resolve(self.part.well.shape)
+        return (self.rows, self.columns) == asked
+
+
 def prediction_paths(
     path: str | os.PathLike, parts: Sequence[Part]
 ) -> dict[str, pathlib.Path]:
@@ -161,46 +188,127 @@ def open_prediction(path: str | os.PathLike) -> StoredPrediction:
     return StoredPrediction(image, (origin["row"], origin["column"]))
 
 
-def score_prediction(
+def open_stored_parts(
     path: str | os.PathLike,
-    condition: str,
-    well: Well,
-    labels: Sequence[str],
-    region: Region,
-) -> WellScores:
+    parts: Sequence[Part],
+    labels: Sequence[str] | None = None,
+) -> tuple[StoredPart, ...]:
+    """Opens the predictions of parts; what cannot be scored is found here.
+
+    Args:
+        path: See `prediction_paths`.
+        parts: From `isl.evaluation.parts.open_parts`.
+        labels: Labels to score; None for those of each data set.
+
+    Returns:
+        The parts, but for those of wells of which no label was predicted.
+
+    Raises:
+        InputError: See `prediction_paths` and `open_prediction`; if a
+            prediction is of an image of another size or of no pixel of the
+            region, or none holds the medians of a label that was asked for,
+            or of any label.
+    """
+    paths = prediction_paths(path, parts)
+    opened = [_open_part(paths[p.well.name], p, labels) for p in parts]
+    found = {label for one in opened for label in one.labels}
+    missing = [label for label in labels or () if label not in found]
+    if missing or not found:
+        stored = opened[0].stored.image
+        raise InputError(
+            f"{path}: must hold medians of {', '.join(missing) or 'a label'} "
+            f"of a well that has it. Received: {stored.path} with channels "
+            f"{', '.join(stored.channel_names)}"
+        )
+    return tuple(one for one in opened if one.labels)
+
+
+def _open_part(
+    path: pathlib.Path, part: Part, labels: Sequence[str] | None
+) -> StoredPart:
+    stored = open_prediction(path)
+    rows, columns = _common(stored, part.well, part.region)
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        raise InputError(
+            f"{path}: must be a prediction of pixels of the region. Received: "
+            f"one from row {stored.origin[0]} and column {stored.origin[1]} "
+            f"on, of {stored.image.shape[0]} x {stored.image.shape[1]} pixels"
+        )
+    wanted = [
+        label
+        for label in labels or part.spec.labels
+        if label in part.well.labels
+    ]
+    found = tuple(x for x in wanted if stored.has(x, "median"))
+    lacking = tuple(x for x in wanted if x not in found)
+    return StoredPart(part, stored, found, lacking, rows, columns)
+
+
+def describe_stored(stored: Sequence[StoredPart]) -> dict[str, str]:
+    """Says how predictions were made and what of the wells they leave out.
+
+    Args:
+        stored: From `open_stored_parts`.
+
+    Returns:
+        `predicted by`, `padding`, `stitching` and `planes` as the
+        predictions tell them, `not predicted` labels with their wells, and
+        the pixels `scored` in wells where they are fewer than asked for;
+        each only where there is something to say.
+    """
+    texts = {
+        name: ", ".join(_annotated(stored, key))
+        for name, key in (
+            ("predicted by", "model"),
+            ("padding", "padding"),
+            ("stitching", "stitching"),
+            ("planes", "z_planes"),
+        )
+    }
+    lacking: dict[str, list[str]] = {}
+    for one in stored:
+        for label in one.lacking:
+            lacking.setdefault(label, []).append(one.part.well.name)
+    texts["not predicted"] = "; ".join(
+        f"{label} ({', '.join(wells)})" for label, wells in lacking.items()
+    )
+    texts["scored"] = "; ".join(
+        f"{one.part.well.name}: rows {one.rows.start} to {one.rows.stop - 1}, "
+        f"columns {one.columns.start} to {one.columns.stop - 1}"
+        for one in stored
+        if not one.is_whole
+    )
+    return {name: text for name, text in texts.items() if text}
+
+
+def _annotated(stored: Sequence[StoredPart], key: str) -> list[str]:
+    """Returns what predictions tell of themselves, each once."""
+    values = [one.stored.image.annotations.get(key) for one in stored]
+    texts = [str(value) for value in values if value is not None]
+    return list(dict.fromkeys(texts))
+
+
+def score_prediction(stored: StoredPart, well: Well) -> WellScores:
     """Scores the medians of a stored prediction of a well.
 
     Standard deviations and the quantiles of 5, 25, 75 and 95 % are used where
     they are stored; distributions are not, so likelihoods are undefined.
 
     Args:
-        path: See `open_prediction`.
-        condition: Name of the condition, for the table.
-        well: The well.
-        labels: Labels to score; those without a channel are left out.
-        region: The part to score; what was not predicted is left out.
+        stored: From `open_stored_parts`.
+        well: Its well, or a copy that keeps what is read.
 
     Raises:
-        InputError: If the file cannot be read, holds none of the labels, or
-            reaches outside the well.
+        InputError: If a file cannot be decoded, or holds no intensities.
     """
-    stored = open_prediction(path)
-    rows, columns = _common(stored, well, region)
-    found = [
-        label
-        for label in labels
-        if label in well.labels and stored.has(label, "median")
-    ]
-    if not found or rows.start >= rows.stop or columns.start >= columns.stop:
-        raise InputError(
-            f"{path}: must hold medians of a label of well {well.name} inside "
-            f"the region. Received: channels "
-            f"{', '.join(stored.image.channel_names)}"
-        )
-    uncertain = [label for label in found if stored.has(label, _DEVIATION)]
-    scores = empty_scores(condition, well, rows, columns, found, uncertain)
+    found = stored.labels
+    uncertain = [x for x in found if stored.stored.has(x, _DEVIATION)]
+    condition = stored.part.spec.condition
+    scores = empty_scores(
+        condition, well, stored.rows, stored.columns, found, uncertain
+    )
     for label in found:
-        _score_channels(scores, stored, well, label)
+        _score_channels(scores, stored.stored, well, label)
     return with_tiles(scores, well)
 
 

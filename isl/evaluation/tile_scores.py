@@ -17,6 +17,7 @@ TILE_SIZE = 128
 # Fewer tiles say too little about the next field of view.
 MIN_TILES = 5
 NUM_RESAMPLES = 1000
+_RESAMPLES_AT_ONCE = 50
 _SEED = 0
 _INTERVAL = (0.025, 0.975)
 # Draws without a defined value (constant tiles only) that are passed over.
@@ -111,14 +112,23 @@ def bootstrap_intervals(
     """
     if len(tiles) < MIN_TILES:
         return {}
-    sums = np.stack([tile.sums.to_array() for tile in tiles])
-    draws = np.random.default_rng(_SEED).multinomial(
-        len(tiles), np.full(len(tiles), 1 / len(tiles)), NUM_RESAMPLES
-    )
     intervals = {}
-    for name, values in PixelSums.from_array(draws @ sums).metrics().items():
+    for name, values in _resample(tiles).metrics().items():
         defined = values[np.isfinite(values)]
         if len(defined) >= (1 - _MAX_UNDEFINED) * NUM_RESAMPLES:
             low, high = np.quantile(defined, _INTERVAL)
             intervals[name] = (float(low), float(high))
     return intervals
+
+
+def _resample(tiles: Sequence[TileScores]) -> PixelSums:
+    """Returns the sums of the pixels of tiles drawn with repetition."""
+    sums = np.stack([tile.sums.to_array() for tile in tiles])
+    shares = np.full(len(tiles), 1 / len(tiles))
+    generator = np.random.default_rng(_SEED)
+    # All at once, a plate of 100,000 tiles would take gigabytes.
+    drawn = [
+        generator.multinomial(len(tiles), shares, _RESAMPLES_AT_ONCE) @ sums
+        for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE)
+    ]
+    return PixelSums.from_array(np.concatenate(drawn))

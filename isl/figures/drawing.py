@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import matplotlib
 import matplotlib.axes
@@ -128,23 +128,26 @@ def save_figure(figure: Figure, path: str | os.PathLike) -> None:
 
 
 def save_figures(
-    output_dir: str | os.PathLike, figures: Mapping[str, Figure]
-) -> list[pathlib.Path]:
-    """Writes each figure as PNG and as PDF.
+    output_dir: str | os.PathLike, figures: Iterable[tuple[str, Figure]]
+) -> Iterator[pathlib.Path]:
+    """Writes each figure as PNG and as PDF before it takes the next one.
 
     Args:
         output_dir: Folder to write into.
-        figures: Name of the files, without suffix, to figure.
+        figures: Name of the files, without suffix, and figure; it is empty
+            once it is written.
 
-    Returns:
-        The paths written.
+    Yields:
+        The paths written, as soon as they are.
     """
-    paths = []
-    for name, figure in figures.items():
+    for name, figure in figures:
         for suffix in (".png", ".pdf"):
-            paths.append(pathlib.Path(output_dir) / f"{name}{suffix}")
-            save_figure(figure, paths[-1])
-    return paths
+            path = pathlib.Path(output_dir) / f"{name}{suffix}"
+            save_figure(figure, path)
+            yield path
+        # Its parts refer to each other, so the images in it would stay in
+        # memory until Python next looks for such cycles.
+        figure.clear()
 
 
 def style_axes(axes: matplotlib.axes.Axes, title: str) -> None:

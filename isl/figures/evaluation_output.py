@@ -75,6 +75,7 @@ def write_evaluation(
         output_dir / _REPORT,
         title=title,
         rows=rows,
+        details=details,
         labels=[
             label_pictures(of_label, label, details[condition][label])
             for (condition, label), of_label in parts.items()

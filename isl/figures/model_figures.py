@@ -1,11 +1,19 @@
 """Figures that need a model: it predicts wells, and they are drawn."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 
 from matplotlib.figure import Figure
 
+from isl.errors import InputError
 from isl.evaluation.judging import build_scorers, judge_model
+from isl.evaluation.model_scoring import ModelScorer
 from isl.evaluation.parts import Part
 from isl.evaluation.wells import WellScores
 from isl.figures import drawing
@@ -22,6 +30,8 @@ from isl.images import Well
 from isl.network.model_folder import load_model
 
 Named = Iterator[tuple[str, Figure]]
+# Takes the name of a well and what is to be known of it.
+Warn = Callable[[str, str], None]
 
 
 def model_figures(
@@ -29,9 +39,12 @@ def model_figures(
     model_folder: str | os.PathLike,
     parts: Sequence[Part],
     size: int,
-    labels: Sequence[str] | None = None,
-) -> dict[str, Figure]:
-    """Draws figures of predictions.
+    labels: Sequence[str] | None,
+    warn: Warn,
+) -> Named:
+    """Draws figures of predictions, each when it is asked for.
+
+    What is wrong with the model or the labels is found before that.
 
     Args:
         kind: One of `KINDS`.
@@ -40,26 +53,70 @@ def model_figures(
         size: Most rows and columns of the centre of a part that images
             show, pixels; "result" is of all pixels.
         labels: Labels to draw; None for those of the data set.
+        warn: Told each well that is left out, as it has none of the labels.
 
     Returns:
-        Name of the file, without suffix, to figure.
+        Names of the files, without suffix, and figures; to take one raises
+        InputError if a file of its well cannot be decoded.
 
     Raises:
-        InputError: If the model is not one, has none of the labels, or a file
-            cannot be decoded.
+        InputError: If the model is not one or cannot be shown in this figure,
+            or a label is not predicted or in no well.
     """
     loaded = load_model(model_folder)
+    wanted = _drawable(parts, labels, loaded[1].labels)
+    parts = tuple(_with_labels(parts, wanted, warn))
     names = drawing.well_names([(p.spec.condition, p.well.name) for p in parts])
     if kind == RESULT:
-        scored = judge_model(*loaded, parts, labels)
-        return dict(_results(scored, names))
+        return _results(judge_model(*loaded, parts, labels), names)
     scorers = build_scorers(build_region_scorer, *loaded, parts, labels)
-    figures = {}
+    return _regions(_OF_REGION[kind], parts, scorers, names, size)
+
+
+def _drawable(
+    parts: Sequence[Part],
+    labels: Sequence[str] | None,
+    predicted: Collection[str],
+) -> list[str]:
+    """Returns the labels to draw: those asked for, or all that can be.
+
+    Raises:
+        InputError: If one that is asked for cannot be drawn, or none can.
+    """
+    present = dict.fromkeys(x for part in parts for x in part.well.labels)
+    known = [label for label in present if label in predicted]
+    unknown = [label for label in labels or () if label not in known]
+    if unknown or not known:
+        raise InputError(
+            "labels must be among those of the wells and of the model "
+            f"({', '.join(known) or 'none in common'}). Received: "
+            f"{', '.join(unknown or present)}"
+        )
+    return list(labels or known)
+
+
+def _with_labels(
+    parts: Iterable[Part], labels: Sequence[str], warn: Warn
+) -> Iterator[Part]:
+    """Leaves out wells that have none of the labels, and says so."""
+    reason = f"left out, as it has no {' or '.join(labels)}"
+    for part in parts:
+        if part.well.labels.keys() & set(labels):
+            yield part
+        else:
+            warn(part.well.name, reason)
+
+
+def _regions(
+    draw: Callable[[RegionImages, str], Named],
+    parts: Sequence[Part],
+    scorers: Sequence[ModelScorer],
+    names: Sequence[str],
+    size: int,
+) -> Named:
     for part, scorer, name in zip(parts, scorers, names, strict=True):
         region = central_region(part.region, part.well.shape, size)
-        images = predict_region(scorer, part.well, region)
-        figures |= dict(_OF_REGION[kind](images, name))
-    return figures
+        yield from draw(predict_region(scorer, part.well, region), name)
 
 
 def _stacks(images: RegionImages, name: str) -> Named:
@@ -111,9 +168,13 @@ def _results(
     scored: Iterable[tuple[Well, WellScores]], names: Sequence[str]
 ) -> Named:
     for (well, scores), name in zip(scored, names, strict=True):
-        for label in scores.labels:
-            figure = well_figure(well, scores, label)
-            yield f"result_{name}_{label}", figure
+        # Otherwise what is decoded of all wells would stay in memory.
+        yield from _result(well.copied(), scores, name)
+
+
+def _result(well: Well, scores: WellScores, name: str) -> Named:
+    for label in scores.labels:
+        yield f"result_{name}_{label}", well_figure(well, scores, label)
 
 
 _OF_REGION: dict[str, Callable[[RegionImages, str], Named]] = {

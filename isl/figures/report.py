@@ -4,6 +4,7 @@ import dataclasses
 import html
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isl import files
 from isl.evaluation.tables import POOLED, MetricRow
@@ -58,6 +59,7 @@ def write_report(
     *,
     title: str,
     rows: Sequence[MetricRow],
+    details: Mapping[str, Mapping[str, Any]],
     labels: Sequence[LabelPictures],
     run: Mapping[str, str],
     warnings: Sequence[str] = (),
@@ -68,6 +70,8 @@ def write_report(
         path: The file to write, such as `report.html`.
         title: Heading of the page.
         rows: The metrics; those with well `POOLED` are summed up in words.
+        details: Condition to label to what words need beyond the rows, from
+            `isl.evaluation.details.metric_details`.
         labels: Pictures, label by label.
         run: How the numbers were made (model, wells, region, commit,
             versions, command, ...), shown as it is.
@@ -77,7 +81,7 @@ def write_report(
         ValueError: If the bytes of a picture are not a PNG or WebP file.
     """
     sections = [
-        ("In short", _summary(rows)),
+        ("In short", _summary(rows, details)),
         ("Please note", _warnings(warnings)),
         ("All numbers", report_tables.pooled_table(rows)),
         *((_name(part, rows), _label(part)) for part in labels),
@@ -122,11 +126,14 @@ def _name(part: LabelPictures, rows: Sequence[MetricRow]) -> str:
     return report_tables.display_name(part.condition, name, rows)
 
 
-def _summary(rows: Sequence[MetricRow]) -> str:
+def _summary(
+    rows: Sequence[MetricRow], details: Mapping[str, Mapping[str, Any]]
+) -> str:
     parts = []
-    for key, metrics in report_tables.group_rows(rows).items():
-        condition, label, well = key
-        text = report_text.summarise(metrics) if well == POOLED else ""
+    pooled = [row for row in rows if row.well == POOLED]
+    for key, metrics in report_tables.group_rows(pooled).items():
+        condition, label, _ = key
+        text = report_text.summarise(metrics, details[condition][label])
         if text:
             name = report_tables.display_name(
                 condition, report_text.label_name(label), rows

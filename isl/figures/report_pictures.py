@@ -164,8 +164,7 @@ def _ranked_tiles(
         (well, scores, tile)
         for well, scores in scored
         for tile in scores.tiles.get(label, ())
-        if tile.pearson() is not None
-        and _true_deviation(tile) >= MIN_TRUE_DEVIATION
+        if _true_deviation(tile) >= MIN_TRUE_DEVIATION
     ]
     whole = [item for item in found if item[2].sums.count == TILE_SIZE**2]
     if len(whole) > 1:
@@ -196,6 +195,8 @@ def _strip(
         for image in (light, truth, prediction)
     ]
     images.append(subtractive(truth, prediction))
+    r = tile.pearson()
+    correlation = "r undefined" if r is None else f"r = {r:.2f}"
     # Transparent where there is no pixel.
     strip = np.zeros((TILE_SIZE, 4 * (TILE_SIZE + 2) - 2, 4), np.float32)
     for index, image in enumerate(images):
@@ -203,7 +204,7 @@ def _strip(
         place = strip[: image.shape[0], left : left + image.shape[1]]
         place[..., :3], place[..., 3] = image, 1.0
     return Picture(
-        f"r = {tile.pearson():.2f}, mean absolute error {tile.mae():.3f}; well "
+        f"{correlation}, mean absolute error {tile.mae():.3f}; well "
         f"{scores.well}, row {tile.rows.start}, column {tile.columns.start}",
         drawing.webp(np.rint(255 * strip).astype(np.uint8), _QUALITY),
     )

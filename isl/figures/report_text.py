@@ -1,6 +1,7 @@
 """What the report says in words about the numbers of a label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isl.evaluation.tables import MetricRow
 
@@ -34,11 +35,14 @@ def label_name(label: str) -> str:
     return f"{label} ({meaning})" if meaning else label
 
 
-def summarise(metrics: Mapping[str, MetricRow]) -> str:
+def summarise(
+    metrics: Mapping[str, MetricRow], details: Mapping[str, Any]
+) -> str:
     """Says in plain words what the numbers of one label mean.
 
     Args:
         metrics: Metric name to its row, all of one label.
+        details: Of the label, from `isl.evaluation.details.metric_details`.
 
     Returns:
         Sentences, as plain text; empty if there is nothing to say.
@@ -61,46 +65,64 @@ def summarise(metrics: Mapping[str, MetricRow]) -> str:
     if "coverage_90" in metrics and metrics["coverage_90"].value is not None:
         sentences.append(_calibration(metrics["coverage_90"].value))
     values = {name: row.value for name, row in metrics.items()}
-    sentences += [_cells(values), _life(values), _neurites(values)]
+    sentences.append(_cells(values))
+    if "confusion" in details:
+        sentences.append(_life(values, details["confusion"]))
+    sentences.append(_neurites(values))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _cells(values: Mapping[str, float | None]) -> str:
-    if not values.get("cells_true"):
+    if not values.get("cells_true") and not values.get("cells_predicted"):
         return ""
-    return (
+    text = (
         f"The truth has {values['cells_true']:,.0f} nuclei, the prediction "
         f"{values['cells_predicted']:,.0f}: {values['cell_missed']:,.0f} are "
         f"missed, {values['cell_added']:,.0f} added, "
         f"{values['cell_split']:,.0f} split and {values['cell_merged']:,.0f} "
-        f"merged; {100 * values['cell_recall']:.0f} % of the true ones match a "
-        "predicted one closely in place and shape (an intersection over union "
-        "of 0.5 or more)."
+        "merged"
+    )
+    recall = values["cell_recall"]
+    if recall is None:
+        return f"{text}."
+    return (
+        f"{text}; {100 * recall:.0f} % of the true ones match a predicted one "
+        "closely in place and shape (an intersection over union of 0.5 or "
+        "more)."
     )
 
 
-def _life(values: Mapping[str, float | None]) -> str:
-    accuracy = values.get("live_dead_accuracy")
-    if accuracy is None:
-        return ""
-    matched = round(values["cell_recall"] * values["cells_true"])
+def _life(
+    values: Mapping[str, float | None], confusion: Sequence[Sequence[int]]
+) -> str:
+    # Not all that match: some wells may lack the label of dead cells.
+    called = sum(map(sum, confusion))
     return (
-        f"Of {matched:,} matched nuclei {100 * accuracy:.0f} % are rightly "
-        "called alive or dead; always guessing the larger class would give "
-        f"{100 * values['live_dead_majority']:.0f} %. {PRESS}"
+        f"Of {called:,} matched nuclei {100 * values['live_dead_accuracy']:.0f}"
+        " % are rightly called alive or dead; always guessing the larger class "
+        f"would give {100 * values['live_dead_majority']:.0f} %. {PRESS}"
     )
 
 
 def _neurites(values: Mapping[str, float | None]) -> str:
     completeness = values.get("neurite_completeness")
     correctness = values.get("neurite_correctness")
-    if completeness is None or correctness is None:
+    if completeness is None and correctness is None:
         return ""
+    true = (
+        "The truth has no lines"
+        if completeness is None
+        else f"Of the true lines {100 * completeness:.0f} % of the length are "
+        "found"
+    )
+    predicted = (
+        "the prediction has none"
+        if correctness is None
+        else f"{100 * correctness:.0f} % of the predicted length is right"
+    )
     return (
-        f"Of the true lines {100 * completeness:.0f} % of the length are "
-        f"found; {100 * correctness:.0f} % of the predicted length is right. "
-        "Lines are also traced inside clumps of cell bodies, where there is "
-        "no neurite."
+        f"{true}; {predicted}. Lines are also traced inside clumps of cell "
+        "bodies, where there is no neurite."
     )
 
 

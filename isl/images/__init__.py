@@ -4,6 +4,7 @@ from isl.images.containers import open_inside, split_inside
 from isl.images.discovery import (
     count_tiff_planes,
     locate,
+    name_folder,
     open_channels,
     open_label,
     open_plane,
@@ -139,6 +140,7 @@ __all__ = [
     "list_numbered_planes",
     "list_vendor_scenes",
     "locate",
+    "name_folder",
     "name_image",
     "natural_key",
     "open_channels",

@@ -69,6 +69,16 @@ def locate(
     return pathlib.Path(image_root, relative)
 
 
+def name_folder(folder: str | os.PathLike) -> str:
+    """Returns what a folder is called, `.` as well.
+
+    Args:
+        folder: The folder. A link is called by its own name, as `locate`
+            takes it.
+    """
+    return os.path.basename(os.path.abspath(folder))
+
+
 def find_images(
     path: pathlib.Path, well: str | None, known_labels: Sequence[str]
 ) -> Found:

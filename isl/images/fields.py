@@ -14,7 +14,12 @@ from typing import TypeVar
 import numpy as np
 
 from isl.errors import InputError
-from isl.images.discovery import locate, open_channels, open_plane
+from isl.images.discovery import (
+    locate,
+    name_folder,
+    open_channels,
+    open_plane,
+)
 from isl.images.name_pattern import FoundFile, index_files
 from isl.images.plane import Plane, read_whole
 from isl.specs import DatasetSpec, Region, WellSpec
@@ -134,7 +139,7 @@ def find_raw_wells(
             f"{folder}: pattern must find the channels "
             f"{', '.join(source.channels)}. Received: none of them"
         )
-    grouped = _group(files, lambda file: file.well or folder.name)
+    grouped = _group(files, lambda file: file.well or name_folder(folder))
     splits = _splits(source, grouped, folder)
     wells = tuple(
         RawWell(name, _fields(spec, folder, name, group), splits[name])

@@ -13,6 +13,7 @@ from isl.images.discovery import (
     Found,
     find_images,
     locate,
+    name_folder,
     open_label,
     open_plane,
 )
@@ -66,7 +67,7 @@ def find_wells(
     folders = spec.well_folders.get(split, ())
     for folder in folders:
         path = locate(spec.name, image_root, folder)
-        prefix = f"{path.name}_" if len(folders) > 1 else ""
+        prefix = f"{name_folder(path)}_" if len(folders) > 1 else ""
         for found in list_published_wells(path).values():
             _check_modality(path, found.modality, spec.modality)
             _check_has_labels(spec, path, found.name, found.labels)

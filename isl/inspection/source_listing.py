@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from isl.errors import InputError
-from isl.images import is_tiff_name, list_names, locate, split_inside
+from isl.images import (
+    is_tiff_name,
+    list_names,
+    locate,
+    name_folder,
+    split_inside,
+)
 from isl.inspection.containers import list_image
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
@@ -127,7 +133,7 @@ def _read_names(
         channel = source.channels.get(field.channel)
         if channel is not None:
             yield Entry(
-                well=field.well or folder.name,
+                well=field.well or name_folder(folder),
                 tile=field.tile,
                 channel=channel,
                 role=INPUT if channel == spec.modality else LABEL,

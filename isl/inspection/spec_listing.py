@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator
 
 from isl.errors import InputError
-from isl.images import is_one_image, locate
+from isl.images import is_one_image, locate, name_folder
 from isl.inspection.containers import list_image
 from isl.inspection.folders import (
     is_image_name,
@@ -164,7 +164,9 @@ def _list_folder(
         what = "the spec lists this folder, but it is not there"
         return _only(Problem("missing_well", "", str(folder), what))
     names = [name for name in sorted(os.listdir(folder)) if is_image_name(name)]
-    listing, others = list_published(folder, f"{split}/{folder.name}", names)
+    listing, others = list_published(
+        folder, f"{split}/{name_folder(folder)}", names
+    )
     channels = tuple(
         channel
         for channel in listing.channels

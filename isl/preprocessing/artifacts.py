@@ -26,7 +26,7 @@ MAJORITY = 0.8  # Share of the tiles that must agree on a spot.
 
 
 def remove_hot_pixels(
-    image: np.ndarray, threshold: float, max_group: int
+    image: np.ndarray, threshold: float, max_group: int, unit: float
 ) -> np.ndarray:
     """Replaces single deviating pixels by the median around them.
 
@@ -43,6 +43,8 @@ def remove_hot_pixels(
         threshold: Standard deviations of the noise, above 0.
         max_group: Most pixels, touching by a side or a corner, of a group
             that is removed.
+        unit: Least difference that the camera resolves: 1 for an image from
+            a file of whole numbers, 0 where that is unknown.
 
     Returns:
         The image, same type and shape.
@@ -51,8 +53,8 @@ def remove_hot_pixels(
     median = ndimage.median_filter(image, MEDIAN_SIZE, mode="mirror")
     difference = image.astype(np.float32)
     difference -= median
-    # A camera cannot resolve less than a unit.
-    least = max(float(np.median(np.abs(difference))), 1.0)
+    # Noise below what the camera resolves was rounded away, not absent.
+    least = max(float(np.median(np.abs(difference))), unit)
     deviates = _deviating(difference, threshold * MAD_TO_STD, least)
     repaired = image.copy()
     for sign in (1, -1):
@@ -212,10 +214,10 @@ def _local_ratio(tile: np.ndarray, max_width: int) -> np.ndarray:
         surroundings = ndimage.uniform_filter(
             surroundings, 2 * max_width + 1, mode="mirror"
         )
-    np.maximum(surroundings, np.finfo(np.float16).tiny, out=surroundings)
-    tile /= surroundings
-    tile = ndimage.gaussian_filter(tile, 1, mode="mirror")  # Less noise.
-    return np.clip(tile, 0, np.finfo(np.float16).max).astype(np.float16)
+    ratio = np.zeros_like(tile)  # 0 where there is no light.
+    np.divide(tile, surroundings, out=ratio, where=surroundings > 0)
+    ratio = ndimage.gaussian_filter(ratio, 1, mode="mirror")  # Less noise.
+    return np.clip(ratio, 0, np.finfo(np.float16).max).astype(np.float16)
 
 
 def _quantiles(

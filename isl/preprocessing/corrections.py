@@ -63,7 +63,8 @@ class TileSteps:
         """Corrects a tile.
 
         Args:
-            tile: In units of the camera, [row, column].
+            tile: In units of the camera, [row, column], of the type that its
+                file has.
             channel: The modality or a label.
 
         Returns:
@@ -72,10 +73,12 @@ class TileSteps:
         Raises:
             InputError: If it has another size than the tiles before.
         """
+        # Nobody says in which steps a file of fractions counts.
+        unit = 1.0 if np.issubdtype(tile.dtype, np.integer) else 0.0
         image = tile.astype(np.float32)
         for step, known in zip(self.steps, self.known, strict=True):
             if applies_to(step, channel, self.modality):
-                image = _apply(step, image, known.get(channel))
+                image = _apply(step, image, known.get(channel), unit)
         return image
 
     def flat_fields(self) -> dict[str, np.ndarray]:
@@ -121,14 +124,17 @@ def check_fields(step: IlluminationStep, spec: DatasetSpec) -> None:
 
 
 def _apply(
-    step: Step, image: np.ndarray, known: Illumination | DustMap | None
+    step: Step,
+    image: np.ndarray,
+    known: Illumination | DustMap | None,
+    unit: float,
 ) -> np.ndarray:
     if isinstance(step, IlluminationStep):
         return correct_illumination(image, known)
     if isinstance(step, DustStep):
         return remove_dust(image, known)
     if isinstance(step, HotPixelsStep):
-        return remove_hot_pixels(image, step.threshold, step.max_group)
+        return remove_hot_pixels(image, step.threshold, step.max_group, unit)
     if isinstance(step, MedianStep):
         return median_until_stable(image, step.max_rounds)
     if isinstance(step, DownscaleStep):

@@ -212,4 +212,5 @@ def _prepared_spec(preparation: Preparation) -> DatasetSpec:
         source=None,
         preprocessing=(),
         normalization=normalization,
+        evaluation=preparation.evaluation,
     )

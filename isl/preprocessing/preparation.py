@@ -36,6 +36,7 @@ from isl.preprocessing.steps import (
 from isl.preprocessing.well_mosaics import place_well
 from isl.preprocessing.well_tiles import WellTiles
 from isl.specs import DatasetSpec
+from isl.specs.evaluation import EvaluationSpec
 
 SETTINGS_FILE = "preparation.json"
 SPEC_FILE = "spec.json"
@@ -86,8 +87,21 @@ class Preparation:
         """Side of a pixel of the prepared wells in micrometres, or None."""
         if self.spec.pixel_size_um is None:
             return None
-        downscale = find_step(self.steps, DownscaleStep)
-        return self.spec.pixel_size_um * (downscale.factor if downscale else 1)
+        return self.spec.pixel_size_um * self._downscale_factor
+
+    @property
+    def evaluation(self) -> EvaluationSpec | None:
+        """What to look for in the prepared wells; None for nothing.
+
+        Its lengths are micrometres and stay; its size of a pixel grows.
+        """
+        evaluation = self.spec.evaluation
+        if evaluation is None or evaluation.pixel_size_um is None:
+            return evaluation
+        return dataclasses.replace(
+            evaluation,
+            pixel_size_um=evaluation.pixel_size_um * self._downscale_factor,
+        )
 
     @property
     def z_spacing_um(self) -> float | None:
@@ -96,6 +110,12 @@ class Preparation:
             return None
         select = find_step(self.steps, SelectPlanesStep)
         return self.spec.z_spacing_um * (select.spacing if select else 1)
+
+    @property
+    def _downscale_factor(self) -> int:
+        """Raw pixels along the side of a prepared one."""
+        downscale = find_step(self.steps, DownscaleStep)
+        return downscale.factor if downscale else 1
 
     @functools.cached_property
     def tile_steps(self) -> TileSteps:

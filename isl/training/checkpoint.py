@@ -56,6 +56,9 @@ def check_settings(
 ) -> None:
     """Makes sure that a folder is new or holds a run with these settings.
 
+    A run that ended before its first checkpoint has left nothing to go on
+    from; the next one may have other settings.
+
     Args:
         workdir: Folder of the run.
         config: How to train, from `isl.training.data.resolve`.
@@ -68,7 +71,9 @@ def check_settings(
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
     if path.is_file():
-        check_run(path, read_run(path), config, specs, may_change)
+        run = read_run(path)
+        if _has_checkpoint(workdir):
+            check_run(path, run, config, specs, may_change)
 
 
 def read_run(path: str | os.PathLike) -> dict[str, Any]:
@@ -162,15 +167,19 @@ def describe_run(
 
 
 def keep_first_run(workdir: str | os.PathLike, run: Mapping[str, Any]) -> None:
-    """Writes how a run was started, unless that of an earlier part is there.
+    """Writes how a run was started, unless it goes on from a checkpoint.
 
     Args:
         workdir: Folder of the run.
         run: From `describe_run`.
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
-    if not path.is_file():
+    if not (path.is_file() and _has_checkpoint(workdir)):
         write_json(path, run)
+
+
+def _has_checkpoint(workdir: str | os.PathLike) -> bool:
+    return (pathlib.Path(workdir) / CHECKPOINT_FILE).is_file()
 
 
 def save_checkpoint(

@@ -95,6 +95,8 @@ class CropSampler:
         z_alignment: How a stack with another number of planes feeds a patch.
         label_stride: Targets of `batch` are one pixel of each cell of this
             many rows and columns.
+        left_out: Names of wells of the split that patches do not come from,
+            as they have none of the labels.
     """
 
     sources: tuple[CropSource, ...]
@@ -113,6 +115,7 @@ class CropSampler:
     zoom: float = 0.0
     z_alignment: str = "spread"
     label_stride: int = 1
+    left_out: tuple[str, ...] = ()
 
     @property
     def distinct_sources(self) -> tuple[CropSource, ...]:

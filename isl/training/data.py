@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isl.errors import InputError
-from isl.images import align_planes, describe_choice, open_wells
+from isl.images import Well, align_planes, describe_choice, open_wells
 from isl.network.networks import fit_output_size
 from isl.specs import DatasetSpec, list_splits
 from isl.training.config import TrainConfig
@@ -76,13 +76,24 @@ def _open_sampler(
     augment: bool,
 ) -> CropSampler:
     parts = []  # Of each data set.
+    left_out = []
     for spec, split in zip(specs, splits, strict=True):
         parts.append([])
         for well_spec, well in open_wells(spec, image_root, split):
+            if not _has_targets(config, well):
+                left_out.append(well.name)
+                continue
             rows, columns = well_spec.splits[split].resolve(well.shape)
             if augment:
                 rows, columns = take_share(rows, columns, config.train_share)
             parts[-1].append(CropSource(well, rows, columns))
+    parts = [part for part in parts if part]
+    if not parts:
+        raise InputError(
+            f"labels must be in at least one well of the splits "
+            f"{', '.join(dict.fromkeys(splits))}. Received: "
+            f"{', '.join(config.labels)}"
+        )
     if config.balance_data_sets:
         # A source that stands there twice is drawn twice as often.
         count = math.lcm(*map(len, parts))
@@ -112,9 +123,17 @@ def _open_sampler(
         zoom=config.zoom,
         z_alignment=config.z_alignment,
         label_stride=config.label_stride if augment else 1,
+        left_out=tuple(left_out),
     )
     sampler.check()
     return sampler
+
+
+def _has_targets(config: TrainConfig, well: Well) -> bool:
+    """Whether patches of a well have something to learn or to score."""
+    return config.include_autoencoding or any(
+        label in well.labels for label in config.labels
+    )
 
 
 def _largest_patch(config: TrainConfig, sources: Sequence[CropSource]) -> int:
@@ -211,6 +230,21 @@ def find_overlap(one: CropSampler, other: CropSampler) -> str | None:
             ):
                 return source.well.name
     return None
+
+
+def describe_left_out(sampler: CropSampler) -> list[str]:
+    """Says how many wells have none of the labels, in a line or none.
+
+    Args:
+        sampler: From `open_training_sampler`.
+    """
+    if not sampler.left_out:
+        return []
+    first, *others = sampler.left_out
+    more = f" and {len(others)} more" if others else ""
+    return [
+        f"labels: none in well {first}{more}; no patches are drawn from there"
+    ]
 
 
 def describe_stacks(config: TrainConfig, sampler: CropSampler) -> list[str]:

@@ -41,6 +41,7 @@ from isl.training.checkpoint import (
 from isl.training.config import TrainConfig
 from isl.training.crops import Batch, iter_ahead
 from isl.training.data import (
+    describe_left_out,
     describe_lost_changes,
     describe_stacks,
     find_overlap,
@@ -142,8 +143,6 @@ class Trainer:
             self._distribution.num_devices,
             self.transfer,
         )
-        if self._distribution.is_chief:
-            keep_first_run(self.workdir, self.run)
         self._best = None
         if self.config.keep_best:
             self._best = BestEpoch(self.workdir / MODEL_FOLDER, self.step)
@@ -166,7 +165,8 @@ class Trainer:
     def describe(self) -> list[str]:
         """Says what was decided without being asked for, a line each.
 
-        What was taken over from another network, whether it is validated on
+        What was taken over from another network, wells that are left out,
+        whether it is validated on
         what it is trained on, which changes of patches have no effect, and
         which planes feed it where a well has another number of them.
         """
@@ -181,6 +181,7 @@ class Trainer:
                 f"fit_temperature: well {self._overlap} is trained on where "
                 f"it is validated; distributions will stay too sure"
             )
+        lines += describe_left_out(self._sampler)
         lines += describe_lost_changes(self._sampler)
         return [*lines, *describe_stacks(self.config, self._sampler)]
 
@@ -221,6 +222,8 @@ class Trainer:
         """
         with self._claimed():
             self._check_nobody_went_on()
+            if self._distribution.is_chief:
+                keep_first_run(self.workdir, self.run)
             self._train(show_progress, draw_calibration, after_epoch)
 
     @contextlib.contextmanager
@@ -324,10 +327,11 @@ class Trainer:
         )
         seconds = time.monotonic() - started
         if not np.isfinite(losses["loss"]):
+            kept = "; the checkpoint before is kept" if first else ""
             raise DivergenceError(
                 f"learning_rate must be small enough to train with: the loss "
-                f"was not finite in steps {first} to {self.step}; the "
-                f"checkpoint before is kept. Received: {rate}"
+                f"was not finite in steps {first} to {self.step}{kept}. "
+                f"Received: {rate}"
             )
         with self._judged(recalibrate=not self._is_frozen):
             validation = self._validator.run()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from isl.errors import DivergenceError
 from isl.evaluation.distributions import DistributionScores
 from isl.evaluation.error_panels import add_border, error_panel
 from isl.evaluation.scoring import (
@@ -82,7 +83,11 @@ class Validator:
         self._scorer = build_scorer(model, sampler.labels)
 
     def run(self) -> Validation:
-        """Scores the patches with the weights as they are now."""
+        """Scores the patches with the weights as they are now.
+
+        Raises:
+            DivergenceError: If what is predicted is no number.
+        """
         totals = {label: LabelScores() for label in self._sampler.labels}
         panels: dict[str, list[np.ndarray]] = {}
         for index, (crop, batch) in enumerate(self._batches()):
@@ -90,6 +95,13 @@ class Validator:
             truth = {label: targets[label] for label in self._sampler.labels}
             scores = self._scorer.predict_on_batch({**inputs, "truth": truth})
             known = {label: scores[label] for label in crop.labels}
+            for label, values in known.items():
+                if not np.isfinite(values).all():
+                    raise DivergenceError(
+                        f"learning_rate must be small enough to train with. "
+                        f"Received: predictions of {label} on validation "
+                        f"patches that are not finite"
+                    )
             add_scores(totals, known, truth)
             if index < self._num_panels:
                 for label in known:
