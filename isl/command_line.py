@@ -1,6 +1,8 @@
 """How every script of `experiments/` starts and reports a user's mistake."""
 
+import signal
 import sys
+import types
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
@@ -14,7 +16,9 @@ def run(main: Callable[[], None]) -> None:
 
     A user's mistake, in a flag or later, and an operating system error (a
     missing file, a full disk) end in one line on standard error and exit
-    status 1; anything else is a defect of ours and keeps its traceback.
+    status 1; anything else is a defect of ours and keeps its traceback. SIGTERM
+    ends the script as an exception does, with exit status 143, so that what it
+    was writing is removed.
 
     Args:
         main: Called without arguments after flags are parsed.
@@ -33,7 +37,15 @@ def run(main: Callable[[], None]) -> None:
         except OSError as error:
             _fail(_describe(error))
 
+    signal.signal(signal.SIGTERM, _leave)
     app.run(guarded, flags_parser=_parse)
+
+
+def _leave(signal_number: int, frame: types.FrameType | None) -> None:
+    # `timeout` and batch systems send it twice: that must not end the removal.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # As a shell tells of a process that a signal has ended.
+    raise SystemExit(128 + signal_number)
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -7,6 +7,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 
 SCRIPT = '''"""Adds one."""
+import signal
+
 from absl import flags
 from isl import command_line
 from isl.errors import InputError
@@ -23,6 +25,12 @@ def main():
         raise OSError(28, "No space left on device", "model.h5")
     if _NUMBER.value == 3:
         raise ValueError("a defect")
+    if _NUMBER.value == 4:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            print("removed what was half-written")
     print(_NUMBER.value + 1)
 
 
@@ -88,6 +96,14 @@ def test_a_defect_keeps_its_traceback(run):
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert result.stderr.endswith("ValueError: a defect\n")
+
+
+def test_who_ends_a_script_lets_it_clean_up(run):
+    # As `timeout` does, twice.
+    result = run("--number=4")
+    assert result.returncode == 143
+    assert result.stdout == "removed what was half-written\n"
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [["left over"], ["--numbr=3"]])

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from isl.errors import InputError
 from isl.evaluation.parts import open_parts
-from isl.figures.model_figures import KINDS, model_figures
+from isl.figures.model_figures import KINDS, RESULT, model_figures
 from isl.specs import load_dataset_specs
 from tests.tiny_runs import KeepingPlane
 
@@ -47,3 +48,19 @@ def test_decoded_images_are_not_kept(parts, model, kind):
     for part in parts:
         images = (*part.well.planes, *part.well.labels.values())
         assert [image.kept for image in images] == [None] * len(images)
+
+
+def test_an_unknown_pixel_size_is_told_before_anything_is_predicted(
+    parts, model
+):
+    first, last = parts
+    spec = dataclasses.replace(
+        last.spec,
+        evaluation=dataclasses.replace(
+            last.spec.evaluation, pixel_size_um=None
+        ),
+    )
+    well = dataclasses.replace(last.well, pixel_size_um=None)
+    last = dataclasses.replace(last, spec=spec, well=well)
+    with pytest.raises(InputError, match="well A2: pixel_size_um must be"):
+        model_figures(RESULT, model, (first, last), 32, None, print)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import sys
 
@@ -58,10 +59,15 @@ def predict(run, folder, tmp_path):
     return predict_with
 
 
-def open_job(folder, output):
+def open_job(folder, output, model=None):
     source, inputs = find_inputs(str(folder / "wells"), None, None, output)
     return open_plate_job(
-        folder / "model", Request(), inputs, source, output, "ome_tiff"
+        model or folder / "model",
+        Request(),
+        inputs,
+        source,
+        output,
+        "ome_tiff",
     )
 
 
@@ -245,6 +251,100 @@ def test_wells_do_not_become_others(job_and_wells, tmp_path):
     assert set(after["wells"]) == {*before["wells"], "B9"}
 
 
+def change(folder):
+    """Puts planes of the same size into a well, a moment later."""
+    for plane in folder.glob("*z_depth-*"):
+        modified = plane.stat().st_mtime_ns
+        os.utime(plane, ns=(modified, modified + 1))
+
+
+@pytest.fixture
+def changing(finished, folder, tmp_path):
+    """Copies of the images that may change, and a finished folder of them."""
+    shutil.copytree(folder / "wells", tmp_path / "wells")
+    job, wells = open_job(tmp_path, tmp_path / "out", folder / "model")
+    for well in wells:
+        shutil.copy(finished / well.output, tmp_path / "out")
+    return tmp_path
+
+
+def test_images_that_changed_since_are_refused(changing, folder):
+    out, wells = changing / "out", changing / "wells"
+    open_job(changing, out, folder / "model")
+    settings = (out / "prediction.json").read_bytes()
+    change(wells / "A2")
+    with pytest.raises(InputError) as error:
+        open_job(changing, out, folder / "model")
+    message = str(error.value)
+    assert message.startswith(f"{wells / 'A2'}/") and "z_depth-0" in message
+    assert "must be as it was when A2.ome.tif was predicted (" in message
+    assert "; choose a new output folder, or remove that pred" in message
+    assert "Received: " in message and "\n" not in message
+    assert (out / "prediction.json").read_bytes() == settings
+
+
+def test_a_well_without_a_prediction_may_change(changing, folder):
+    out = changing / "out"
+    change(changing / "wells" / "A2")
+    (out / "A2.ome.tif").unlink()
+    job, wells = open_job(changing, out, folder / "model")
+    outcomes = plate_lib.predict_wells(job, wells, workers.in_process)
+    assert outcomes[1].status == plate_lib.PREDICTED
+    # It is known by its new images.
+    open_job(changing, out, folder / "model")
+    change(changing / "wells" / "A2")
+    with pytest.raises(InputError, match="when A2.ome.tif was predicted"):
+        open_job(changing, out, folder / "model")
+
+
+def test_a_well_that_another_process_reads_may_not_change(changing, folder):
+    out = changing / "out"
+    change(changing / "wells" / "A2")
+    (out / "A2.ome.tif").unlink()
+    with (
+        claimed(out, "A2"),
+        pytest.raises(InputError, match="when A2.ome.tif was predicted"),
+    ):
+        open_job(changing, out, folder / "model")
+
+
+def test_folders_of_an_earlier_version_are_gone_on_with(changing, folder):
+    settings = changing / "out" / "prediction.json"
+    made = json.loads(settings.read_text())
+    del made["files"]
+    settings.write_text(json.dumps(made))
+    change(changing / "wells" / "A2")
+    open_job(changing, changing / "out", folder / "model")
+    assert set(json.loads(settings.read_text())["files"]) == {"A1", "A2"}
+
+
+def test_images_that_change_meanwhile_are_not_predicted(changing, folder):
+    out = changing / "out"
+    (out / "A1.ome.tif").unlink()
+    job, wells = open_job(changing, out, folder / "model")
+    change(changing / "wells" / "A1")
+    outcome = plate_lib.predict_well(job, wells[0])
+    assert outcome.status == plate_lib.FAILED
+    assert "must not change while wells are predicted (" in outcome.reason
+    job, wells = open_job(changing, out, folder / "model")
+    outcome = plate_lib.predict_well(job, wells[0])
+    assert outcome.status == plate_lib.PREDICTED
+
+
+def test_smaller_tiles_go_on_with_a_run(predict, finished, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    (out / "A2.ome.tif").unlink()
+    predict(tile_size=8)
+    assert "1 of 2 wells predicted, 1 were there" in capsys.readouterr().out
+    assert json.loads((out / "prediction.json").read_text())["tile_size"] == 8
+    tiff = open_ome_tiff(out / "A2.ome.tif")
+    assert tiff.annotations["tile_shape"] == [8, 8]
+    whole = read(open_ome_tiff(finished / "A2.ome.tif"))
+    # Medians are bins; sums in another order may choose the next one.
+    assert np.mean(read(tiff) == whole) > 0.99
+
+
 def test_a_defect_of_ours_tells_where(job_and_wells, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("no\nluck")
@@ -302,7 +402,6 @@ def test_a_well_that_the_other_finished_is_not_predicted_again(
         ({"stitching": "exact"}, "another stitching"),
         ({"padding": "none"}, "another padding"),
         ({"z_planes": "1,0"}, "another z_planes"),
-        ({"tile_size": 16}, "another tile_size"),
         ({"format": "ome_zarr"}, "another format"),
         ({"input": "A1"}, "another input"),
         ({"model": "other"}, "another model"),
@@ -329,6 +428,7 @@ def test_other_settings_are_refused(
         ({"labels": "DAPI"}, "labels: must be from DAPI_CONFOCAL, MAP2_CONF"),
         ({"statistics": "average"}, "statistics: must be from mode, median, "),
         ({"tile_size": 7}, "tile_size: must be 8 plus a multiple of 1. Recei"),
+        ({"z_planes": "0,1,2"}, "z_planes: must be as many planes as the mod"),
         ({"units": "original"}, "units: original units of DAPI_CONFOCAL must"),
         ({"model": "/no/model"}, "/no/model: must be a model folder"),
         ({"input": "/no/image"}, "/no/image: input must be there"),

@@ -1,6 +1,7 @@
 """Which wells a plate, a folder or a data spec holds."""
 
 import dataclasses
+import pathlib
 import pickle
 import shutil
 
@@ -16,7 +17,11 @@ from isl.images import (
     write_ome_tiff,
 )
 from isl.prediction import well_inputs
-from isl.prediction.well_inputs import list_spec_inputs, list_well_inputs
+from isl.prediction.well_inputs import (
+    list_spec_inputs,
+    list_well_inputs,
+    strip_suffix,
+)
 from isl.simulation.dataset import write_dataset
 from isl.specs import DatasetSpec, Region, WellSpec, load_dataset_spec
 from tests import raw_plates
@@ -202,6 +207,65 @@ def test_damaged_wells_are_listed_and_fail_when_opened(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             wells[well].open()
+
+
+def test_dots_of_a_name_stay(tmp_path, monkeypatch):
+    root = tmp_path / "in"
+    for number in (1, 2):
+        write_tiff(root / f"20x_0.75NA_A{number}.tif")
+    write_tiff(root / "deep.1" / "b.2.OME.TIFF")
+    write_plate(root / "plate.3.ome.zarr", "A1")
+    with streamed_ome_zarr(root / "c.4.zarr", DESCRIPTION) as sink:
+        fill(sink)
+    (root / "d.5.czi").touch()
+    monkeypatch.setattr(well_inputs, "list_vendor_scenes", lambda _: ("S",))
+    assert names(root) == [
+        "20x_0.75NA_A1",
+        "20x_0.75NA_A2",
+        "c.4",
+        "d.5",
+        "deep.1_b.2",
+        "plate.3_A1",
+    ]
+    assert names(root / "20x_0.75NA_A1.tif") == ["20x_0.75NA_A1"]
+    assert names(root / "c.4.zarr") == ["c.4"]
+    assert names(root / "d.5.czi") == ["d.5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("A1.ome.tif", "A1"),
+        ("A1.ome.tiff", "A1"),
+        ("A1.TIF", "A1"),
+        ("A1.tiff", "A1"),
+        ("A1.ome.zarr", "A1"),
+        ("A1.zarr", "A1"),
+        ("A1.png", "A1"),
+        ("A1.lif", "A1"),
+        ("0.75NA", "0.75NA"),
+        ("A1.tif.zarr", "A1.tif"),
+    ],
+)
+def test_suffixes_of_formats_are_no_part_of_a_name(name, stem):
+    assert strip_suffix(name) == stem
+
+
+def files_of(well):
+    return [pathlib.Path(state.path).name for state in well.files]
+
+
+def test_wells_know_their_files(tmp_path):
+    root = tmp_path / "in"
+    write_dataset(root, 2, 32, 2, 0)
+    one, two = inputs_of(root).values()
+    spec = load_dataset_spec(root / "spec.json")
+    assert list_spec_inputs(spec, root)[1].files == two.files
+    shutil.copytree(root / "A1", tmp_path / "both")
+    shutil.copytree(root / "A2", tmp_path / "both", dirs_exist_ok=True)
+    both = inputs_of(tmp_path / "both").values()
+    assert [files_of(well) for well in both] == [files_of(one), files_of(two)]
+    assert len(one.files) == 2
 
 
 def test_two_wells_of_one_name_are_an_error(tmp_path):

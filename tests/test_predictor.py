@@ -24,7 +24,7 @@ from isl.prediction.predictor import (
     iter_tile_planes,
     select_planes,
 )
-from isl.prediction.tiles import plan_tiles
+from isl.prediction.tiles import PADDINGS, STITCHINGS, plan_tiles
 from isl.specs import Region
 from tests.tiny_runs import ArrayPlane
 
@@ -112,6 +112,28 @@ def test_with_mirrored_edges_equals_one_pass(tiny_predictor, shape, tile_size):
     actual = tiled(tiny_predictor, well, tile_size=tile_size)
     assert_close(actual, expected)
     assert expected.std() > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("stitching", STITCHINGS)
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_values_do_not_depend_on_the_size_of_tiles(tiny, stitching, padding):
+    # A plate may be finished with smaller tiles than it was begun with.
+    predictor = build_predictor(
+        *tiny, statistics=STATISTICS, stitching=stitching
+    )
+    well = random_well((59, 47))
+    small, large = (
+        tiled(
+            predictor,
+            well,
+            stitching=stitching,
+            padding=padding,
+            tile_size=size,
+        )
+        for size in (8, 32)
+    )
+    assert_close(small, large)
+    assert small.std() > 100 * TOLERANCE
 
 
 @pytest.mark.parametrize("shape", [(22, 24), (60, 46)])
@@ -256,11 +278,17 @@ def test_selects_planes():
     assert select_planes(2, well, [2, 0]) == (2, 0)
 
 
-@pytest.mark.parametrize("planes", [[0], [0, 1, 2], [0, 3], [-1, 0], []])
-def test_wrong_planes_are_an_error(planes):
-    message = "z_planes: must be 2 planes from 0 to 2, the planes of z0.png. R"
+@pytest.mark.parametrize("planes", [[0], [0, 1, 2], [-1, 0], []])
+def test_planes_that_no_stack_could_have_are_an_error(planes):
+    message = "z_planes: must be as many planes as the model takes, 2, counted"
     with pytest.raises(InputError, match=message):
         select_planes(2, random_well((4, 4), num_z=3), planes)
+
+
+def test_planes_that_the_stack_lacks_are_an_error():
+    message = "z_planes: must be from 0 to 2, the planes of z0.png. Rec.*: 0,3"
+    with pytest.raises(InputError, match=message):
+        select_planes(2, random_well((4, 4), num_z=3), ["0", "3"])
 
 
 def test_the_planes_chosen_are_read(tiny_predictor):

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from isl.errors import InputError
 from isl.evaluation.judging import build_scorers, judge_model
 from isl.evaluation.model_scoring import ModelScorer
+from isl.evaluation.objects import check_pixel_size
 from isl.evaluation.parts import Part
 from isl.evaluation.wells import WellScores
 from isl.figures import drawing
@@ -61,13 +62,16 @@ def model_figures(
 
     Raises:
         InputError: If the model is not one or cannot be shown in this figure,
-            or a label is not predicted or in no well.
+            a label is not predicted or in no well, or a pixel size must be
+            known and is not.
     """
     loaded = load_model(model_folder)
     wanted = _drawable(parts, labels, loaded[1].labels)
     parts = tuple(_with_labels(parts, wanted, warn))
     names = drawing.well_names([(p.spec.condition, p.well.name) for p in parts])
     if kind == RESULT:
+        for part in parts:
+            check_pixel_size(part.well, part.spec)
         return _results(judge_model(*loaded, parts, labels), names)
     scorers = build_scorers(build_region_scorer, *loaded, parts, labels)
     return _regions(_OF_REGION[kind], parts, scorers, names, size)

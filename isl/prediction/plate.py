@@ -23,13 +23,9 @@ from isl.claims import claim
 from isl.errors import InputError
 from isl.files import remove_leftovers
 from isl.images import PlateWriter, describe_choice
+from isl.prediction.input_files import find_change, read_states
 from isl.prediction.output import OpenSink, file_sink, predict_to_sink
-from isl.prediction.plate_job import (
-    CLAIMS,
-    PlateJob,
-    PlateWell,
-    digest_model,
-)
+from isl.prediction.plate_job import PlateJob, PlateWell, digest_model
 from isl.prediction.plausibility import describe_unlikeness
 from isl.prediction.request import ReadyModel, Request, load_ready_model
 
@@ -145,8 +141,7 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
         InputError: If this process cannot use the model.
     """
     name, output = well.input.name, pathlib.Path(job.output, well.output)
-    lock = pathlib.Path(job.output, CLAIMS, f"{name}.lock")
-    with claim(lock, wait) as is_ours:
+    with claim(job.lock_of(name), wait) as is_ours:
         if output.exists():
             return Outcome(name, FOUND)
         if not is_ours:
@@ -169,6 +164,7 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
 def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
     output = pathlib.Path(job.output, well.output)
     remove_leftovers(output)
+    _check_unchanged(well)
     opened = well.input.open()
     planes, tiling = ready.plan(opened, well.input.path)
     unlike = describe_unlikeness(opened, planes)
@@ -187,6 +183,18 @@ def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
         planes=describe_choice(planes, opened.num_z),
         unlike=unlike,
     )
+
+
+def _check_unchanged(well: PlateWell) -> None:
+    # `prediction.json` says of which files a prediction is.
+    before = well.input.files
+    change = find_change(before, read_states(state.path for state in before))
+    if change is not None:
+        raise InputError(
+            f"{change.path}: must not change while wells are predicted "
+            f"({change.before}); the same command predicts it. "
+            f"Received: {change.now}"
+        )
 
 
 def _open_sink(job: PlateJob, well: PlateWell) -> OpenSink:

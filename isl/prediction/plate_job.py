@@ -24,6 +24,7 @@ from isl.network.model_folder import (
     load_description,
 )
 from isl.network.shipped import find_model
+from isl.prediction.input_files import FileState, find_change
 from isl.prediction.request import Request, check_request
 from isl.prediction.well_inputs import WellInput
 from isl.preprocessing.output import FORMATS, PLATE, WellWriter
@@ -57,6 +58,10 @@ class PlateJob:
     def plate(self) -> pathlib.Path:
         """The OME-Zarr plate, where wells are parts of one."""
         return pathlib.Path(self.output, PLATE)
+
+    def lock_of(self, well: str) -> pathlib.Path:
+        """Returns the file that who predicts a well has locked."""
+        return pathlib.Path(self.output, CLAIMS, f"{well}.lock")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +132,9 @@ def open_plate_job(
 
     Raises:
         InputError: If the model is none or cannot answer the request, or the
-            folder holds predictions by another model, with other settings or
-            of other wells, or something else.
+            folder holds predictions by another model, with other settings,
+            of other wells or of files that have changed since, or something
+            else.
     """
     request = check_request(request, load_description(model))
     # Workers may have another current directory.
@@ -150,14 +156,21 @@ def open_plate_job(
         "backend": job.backend,
         **request.to_dict(),
     }
-    contents = {well.name: list(well.content) for well in inputs}
-    _check_settings(output, settings, contents)
-    claims = pathlib.Path(output, CLAIMS)
+    # Values do not depend on it, and another one may need less memory.
+    free = {"tile_size": settings.pop("tile_size"), "model_folder": str(model)}
+    _check_settings(output, settings, wells)
     # Others may begin at the same moment, as the jobs of an array do.
-    with claim(claims / ".begin.lock", wait=True):
-        known = _check_settings(output, settings, contents)
-        made = settings | {"model_folder": str(model)} | provenance()
-        made["wells"] = known | contents
+    with claim(pathlib.Path(output, CLAIMS, ".begin.lock"), wait=True):
+        stored = _check_settings(output, settings, wells)
+        known = stored.get("files", {})
+        for well in wells:
+            _check_files(job, well, known.get(well.input.name))
+        made = settings | free | provenance()
+        made["wells"] = stored.get("wells", {}) | _contents(wells)
+        made["files"] = known | {
+            well.input.name: list(map(dataclasses.asdict, well.input.files))
+            for well in wells
+        }
         write_json(pathlib.Path(output, SETTINGS_FILE), made)
         if wells[0].is_in_plate:
             open_plate_writer(job.plate)
@@ -186,12 +199,16 @@ def _place_wells(
     )
 
 
+def _contents(wells: Sequence[PlateWell]) -> dict[str, list[str]]:
+    return {well.input.name: list(well.input.content) for well in wells}
+
+
 def _check_settings(
     output: str | os.PathLike,
     settings: Mapping[str, Any],
-    contents: Mapping[str, list[str]],
-) -> dict[str, list[str]]:
-    """Returns the wells that a folder was begun with, and their images."""
+    wells: Sequence[PlateWell],
+) -> dict[str, Any]:
+    """Returns what a folder was begun with; empty if it is new."""
     folder = pathlib.Path(output)
     names = {path.name for path in folder.iterdir()} if folder.exists() else {}
     if all(name.startswith(".") for name in names):
@@ -203,13 +220,13 @@ def _check_settings(
             f"{path.name}. Received: a folder with {sorted(names)[0]}"
         )
     stored = read_json_object(path)
-    wells = stored.get("wells", {})
     for name, value in settings.items():
         _check_same(path, name, stored.get(name), value)
+    known, contents = stored.get("wells", {}), _contents(wells)
     # Wells may be added, but not become others.
-    for name in contents.keys() & wells.keys():
-        _check_same(path, f"well {name}", wells[name], contents[name])
-    return wells
+    for name in contents.keys() & known.keys():
+        _check_same(path, f"well {name}", known[name], contents[name])
+    return stored
 
 
 def _check_same(path: pathlib.Path, what: str, before: Any, now: Any) -> None:
@@ -219,3 +236,36 @@ def _check_same(path: pathlib.Path, what: str, before: Any, now: Any) -> None:
             f"({before}); choose a new folder or the same settings. "
             f"Received: {now}"
         )
+
+
+def _check_files(
+    job: PlateJob, well: PlateWell, stored: Sequence[Mapping[str, Any]] | None
+) -> None:
+    """Checks that what has been predicted has not changed since.
+
+    Args:
+        job: The job.
+        well: A well.
+        stored: States of its files when it was listed before; None if it was
+            not, or by a version that did not keep them.
+
+    Raises:
+        InputError: If it has.
+    """
+    if stored is None:
+        return
+    before = [FileState(**state) for state in stored]
+    change = find_change(before, well.input.files)
+    # A well that failed may have been mended.
+    if change is not None and _is_begun(job, well):
+        raise InputError(
+            f"{change.path}: must be as it was when {well.output} was "
+            f"predicted ({change.before}); choose a new output folder, or "
+            f"remove that prediction. Received: {change.now}"
+        )
+
+
+def _is_begun(job: PlateJob, well: PlateWell) -> bool:
+    """Whether a well is there, or another process has begun to read it."""
+    with claim(job.lock_of(well.input.name)) as is_ours:
+        return not is_ours or pathlib.Path(job.output, well.output).exists()

@@ -185,20 +185,40 @@ def select_planes(
     """
     if z_planes is None:
         return align_planes(well.num_z, num_z, alignment)
+    indices = parse_z_planes(num_z, z_planes)
+    if max(indices) >= well.num_z:
+        raise InputError(
+            f"z_planes: must be from 0 to {well.num_z - 1}, the planes of "
+            f"{well.planes[0].path}. Received: {','.join(map(str, indices))}."
+        )
+    return indices
+
+
+def parse_z_planes(
+    num_z: int, z_planes: Sequence[int | str]
+) -> tuple[int, ...]:
+    """Returns the planes that feed a model, whatever the stack.
+
+    Args:
+        num_z: Planes that the model takes.
+        z_planes: Indices of planes, from 0, as numbers or texts.
+
+    Raises:
+        InputError: If these are not `num_z` indices.
+    """
+    received = ",".join(map(str, z_planes))
     try:
-        z_planes = [int(z) for z in z_planes]
+        indices = tuple(int(z) for z in z_planes)
     except ValueError as error:
         raise InputError(
-            f"z_planes: must be whole numbers. "
-            f"Received: {','.join(map(str, z_planes))}."
+            f"z_planes: must be whole numbers. Received: {received}."
         ) from error
-    if len(z_planes) != num_z or not all(0 <= z < well.num_z for z in z_planes):
+    if len(indices) != num_z or min(indices) < 0:
         raise InputError(
-            f"z_planes: must be {num_z} planes from 0 to {well.num_z - 1}, "
-            f"the planes of {well.planes[0].path}. "
-            f"Received: {','.join(map(str, z_planes))}."
+            f"z_planes: must be as many planes as the model takes, {num_z}, "
+            f"counted from 0. Received: {received}."
         )
-    return tuple(z_planes)
+    return indices
 
 
 def iter_tile_planes(

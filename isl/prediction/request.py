@@ -22,6 +22,7 @@ from isl.prediction.predictor import (
     Predictor,
     build_predictor,
     check_names,
+    parse_z_planes,
     select_planes,
 )
 from isl.prediction.tiles import (
@@ -130,8 +131,9 @@ def check_request(request: Request, description: ModelDescription) -> Request:
         it can be hashed.
 
     Raises:
-        InputError: If a label, a statistic or the size of tiles cannot be
-            used, the engine is not there, or original units are not known.
+        InputError: If a label, a statistic, the size of tiles or the number
+            of planes cannot be used, the engine is not there, or original
+            units are not known.
     """
     check_engine(request.engine)
     labels, statistics = check_names(
@@ -146,6 +148,8 @@ def check_request(request: Request, description: ModelDescription) -> Request:
         stitching=request.stitching,
     )
     z_planes = request.z_planes
+    if z_planes is not None:
+        parse_z_planes(description.num_z, z_planes)
     request = dataclasses.replace(
         request,
         labels=labels,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from isl.errors import InputError
 from isl.images import (
+    PLANE_SUFFIXES,
     Well,
     count_tiff_planes,
     find_wells,
@@ -17,6 +18,7 @@ from isl.images import (
     is_plate,
     is_published_name,
     is_vendor_name,
+    is_zarr,
     is_zarr_folder,
     list_numbered_planes,
     list_vendor_scenes,
@@ -27,6 +29,13 @@ from isl.images import (
     open_well,
 )
 from isl.inspection.folders import is_image_name, iter_folders
+from isl.prediction.input_files import (
+    FileState,
+    list_files,
+    list_spec_files,
+    plane_names,
+    read_states,
+)
 from isl.preprocessing.output import PLANES_FILE
 from isl.specs import DatasetSpec, WellSpec, list_splits, load_dataset_spec
 
@@ -43,12 +52,14 @@ class WellInput:
         path: Its file or folder, for messages.
         open: Opens it; can be pickled.
         planes: Files of the planes, where a data spec names them.
+        files: What its files were when it was listed, as of `list_files`.
     """
 
     name: str
     path: str
     open: Callable[[], Well]
     planes: tuple[str, ...] = ()
+    files: tuple[FileState, ...] = ()
 
     @property
     def content(self) -> tuple[str, ...]:
@@ -131,7 +142,7 @@ def list_well_inputs(
     elif is_vendor_name(path.name):
         wells = list(_list_scenes((), path))
     else:
-        wells = [_image(path.name.split(".")[0], path)]
+        wells = [_image(strip_suffix(path.name), path)]
     if not wells:
         raise InputError(
             f"{path}: input must hold wells: OME-Zarr, TIFF of several "
@@ -177,6 +188,7 @@ def list_spec_inputs(
                 image_root,
             ),
             planes=tuple(well.planes or ()),
+            files=read_states(list_spec_files(well, image_root)),
         )
         for well in found.values()
     )
@@ -198,6 +210,23 @@ def open_published_well(folder: str, well: str) -> Well:
     return open_well(spec, WellSpec(well, "", {}, labels={}), folder)
 
 
+def strip_suffix(name: str) -> str:
+    """Returns the name of an image without the suffix of its format.
+
+    Other dots are part of the name: `20x_0.75NA_A1.ome.tif` is
+    `20x_0.75NA_A1`.
+
+    Args:
+        name: Of a file, or of a folder of OME-Zarr.
+    """
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in (*PLANE_SUFFIXES, ".zarr") and (
+        not is_vendor_name(name)
+    ):
+        return name
+    return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
 def _list_folder(
     root: pathlib.Path, folder: pathlib.Path, names: Sequence[str]
 ) -> Iterator[WellInput]:
@@ -217,7 +246,7 @@ def _list_folder(
         if is_vendor_name(name):
             yield from _list_scenes(inside, folder / name)
         elif is_image_name(name) and _holds_stack(folder / name):
-            well = _name(inside, name.split(".")[0])
+            well = _name(inside, strip_suffix(name))
             yield _image(well, folder / name)
 
 
@@ -229,9 +258,12 @@ def _list_zarr(
     except InputError:
         plate = None  # Opening it as an image tells what is wrong.
     if plate is None:
-        yield _image(_name(inside[:-1], name_image(folder)), folder)
+        # Of fields of a plate the well has the name.
+        is_field = is_zarr(folder.parent)
+        name = name_image(folder) if is_field else strip_suffix(folder.name)
+        yield _image(_name(inside[:-1], name), folder)
         return
-    place = [*inside[:-1], folder.name.split(".")[0]] if inside else []
+    place = [*inside[:-1], strip_suffix(folder.name)] if inside else []
     for field in (f for well in plate.fields.values() for f in well):
         yield _image(_name(place, name_image(folder / field)), folder / field)
     for missing in plate.missing:
@@ -244,22 +276,23 @@ def _list_published(
     inside: Sequence[str], folder: pathlib.Path
 ) -> Iterator[WellInput]:
     try:
-        wells = list(group_published_files(folder))
+        wells = group_published_files(folder)
     except InputError:
-        wells = [""]  # Opening it raises this again.
-    for well in wells:
+        wells = {"": []}  # Opening it raises this again.
+    for well, files in wells.items():
         name = _name(inside, well) or folder.name
         if len(wells) == 1:
             yield _image(name, folder)
         else:
             opener = functools.partial(open_published_well, str(folder), well)
-            yield WellInput(name, str(folder), opener)
+            states = read_states(folder / file for file in plane_names(files))
+            yield WellInput(name, str(folder), opener, files=states)
 
 
 def _list_scenes(
     inside: Sequence[str], file: pathlib.Path
 ) -> Iterator[WellInput]:
-    name = _name(inside, file.name.split(".")[0])
+    name = _name(inside, strip_suffix(file.name))
     try:
         scenes = list_vendor_scenes(file)
     except InputError:
@@ -291,7 +324,9 @@ def _holds_stack(path: pathlib.Path) -> bool:
 
 
 def _image(name: str, path: pathlib.Path) -> WellInput:
-    return WellInput(name, str(path), functools.partial(open_image, str(path)))
+    opener = functools.partial(open_image, str(path))
+    states = read_states(list_files(path))
+    return WellInput(name, str(path), opener, files=states)
 
 
 def _name(inside: Sequence[str], well: str) -> str:

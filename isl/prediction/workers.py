@@ -280,6 +280,8 @@ def _serve(
 
 
 def _leave(signal_number: int, frame: types.FrameType | None) -> None:
+    # Of a group that is ended, its parent sends it again.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # As an exception, so that no half of a file stays.
     raise SystemExit(1)
 
