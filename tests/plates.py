@@ -72,6 +72,16 @@ def make_deadly(
     return dataclasses.replace(well, open=opener)
 
 
+def open_until_ended(path: str, marker: pathlib.Path) -> Well:
+    """Ends its process as a batch system does, and again as it cleans up."""
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        return open_image(path)
+    finally:
+        signal.raise_signal(signal.SIGTERM)
+        marker.touch()
+
+
 @contextlib.contextmanager
 def claimed(output: pathlib.Path, well: str):
     """Somebody else has a well; what this yields makes them let go, later."""

@@ -1,6 +1,7 @@
 """Who predicts: processes and Dask give what one process gives."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import pathlib
@@ -18,7 +19,13 @@ from isl.prediction.plate_job import open_plate_job
 from isl.prediction.request import Request
 from isl.prediction.well_inputs import list_well_inputs
 from isl.simulation.dataset import write_dataset
-from tests.plates import claimed, make_deadly, read_tree, save_random_model
+from tests.plates import (
+    claimed,
+    make_deadly,
+    open_until_ended,
+    read_tree,
+    save_random_model,
+)
 
 ROOT = pathlib.Path(__file__).parents[1]
 REQUEST = Request(statistics=("mean", "entropy"), tile_size=16)
@@ -128,6 +135,22 @@ def test_a_well_that_kills_every_process_is_given_up(
     assert outcomes[1].reason.startswith(f"{wells[1].input.path}: its worker")
     assert "(exit status -9)" in outcomes[1].reason
     assert not (tmp_path / "out" / wells[1].output).exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_ended_twice_cleans_up(
+    open_job, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "MAX_DEATHS", 1)
+    job, (well, *_) = open_job(num_deaths=0)
+    marker = tmp_path / "removed"
+    opener = functools.partial(open_until_ended, well.input.path, marker)
+    ended = dataclasses.replace(well.input, open=opener)
+    (outcome,) = workers.local_processes(
+        job, [dataclasses.replace(well, input=ended)], num_workers=1
+    )
+    assert "(exit status 1)" in outcome.reason
+    assert marker.exists()
 
 
 @pytest.mark.slow
