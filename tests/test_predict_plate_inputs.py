@@ -20,7 +20,6 @@ from isl.prediction import well_inputs
 from isl.prediction.well_inputs import (
     list_spec_inputs,
     list_well_inputs,
-    strip_suffix,
 )
 from isl.simulation.dataset import write_dataset
 from isl.specs import DatasetSpec, Region, WellSpec, load_dataset_spec
@@ -230,25 +229,6 @@ def test_dots_of_a_name_stay(tmp_path, monkeypatch):
     assert names(root / "20x_0.75NA_A1.tif") == ["20x_0.75NA_A1"]
     assert names(root / "c.4.zarr") == ["c.4"]
     assert names(root / "d.5.czi") == ["d.5"]
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("A1.ome.tif", "A1"),
-        ("A1.ome.tiff", "A1"),
-        ("A1.TIF", "A1"),
-        ("A1.tiff", "A1"),
-        ("A1.ome.zarr", "A1"),
-        ("A1.zarr", "A1"),
-        ("A1.png", "A1"),
-        ("A1.lif", "A1"),
-        ("0.75NA", "0.75NA"),
-        ("A1.tif.zarr", "A1.tif"),
-    ],
-)
-def test_suffixes_of_formats_are_no_part_of_a_name(name, stem):
-    assert strip_suffix(name) == stem
 
 
 def files_of(well):

@@ -75,6 +75,7 @@ from isl.images.published_png import (
     open_png,
     parse_published_name,
 )
+from isl.images.suffixes import strip_suffix
 from isl.images.vendor import (
     is_vendor_name,
     list_vendor_scenes,
@@ -164,6 +165,7 @@ __all__ = [
     "split_well_name",
     "streamed_ome_tiff",
     "streamed_ome_zarr",
+    "strip_suffix",
     "write_ome_tiff",
     "write_ome_tiff_bands",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 from isl.errors import InputError
 from isl.files import read_json, read_json_object
 from isl.images.ome_image import check_square
+from isl.images.suffixes import strip_suffix
 from isl.specs.checks import Item
 
 AXES = "tczyx"
@@ -225,7 +226,7 @@ def name_image(path: str | os.PathLike) -> str:
     Args:
         path: Folder of the image. In a plate it is called after its well:
             `plate.ome.zarr/A/1/0` is `A1`, further fields are `A1_1` and so
-            on. Elsewhere it is the name of the folder up to the first dot.
+            on. Elsewhere it is the name of the folder without its suffix.
 
     Raises:
         InputError: If the metadata of the well cannot be read.
@@ -233,7 +234,7 @@ def name_image(path: str | os.PathLike) -> str:
     path = pathlib.Path(os.path.abspath(path))
     well = path.parent
     if not is_zarr(well) or "well" not in _read_attributes(well).value:
-        return path.name.split(".")[0]
+        return strip_suffix(path.name)
     name = well.parent.name + well.name
     first = _list_fields(well)[0] == path.name
     return name if first else f"{name}_{path.name}"

@@ -19,6 +19,7 @@ from isl.images.ome_zarr_writer import (
     check_zarr_suffix,
     streamed_image,
 )
+from isl.images.suffixes import strip_suffix
 
 _WELL_NAME = re.compile("([A-Za-z]+)([0-9]+)")
 _FIELD = "0"
@@ -105,7 +106,7 @@ class PlateWriter:
         rows = sorted({row for row, _ in wells}, key=natural_key)
         columns = sorted({column for _, column in wells}, key=natural_key)
         plate = {
-            "name": self.path.name.split(".")[0],
+            "name": strip_suffix(self.path.name),
             "rows": [{"name": row} for row in rows],
             "columns": [{"name": column} for column in columns],
             "wells": [

@@ -12,6 +12,7 @@ from isl.images import (
     open_channels,
     open_plate,
     split_vendor_path,
+    strip_suffix,
 )
 from isl.inspection.failures import explain_failure
 from isl.inspection.listing import (
@@ -98,7 +99,7 @@ def list_zarr(path: pathlib.Path, inside: str) -> Iterator[Listing]:
         yield Listing((), (explain_failure("", path, error),))
         return
     if plate is None:
-        yield list_image(path, inside or path.name.split(".")[0])
+        yield list_image(path, inside or strip_suffix(path.name))
         return
     prefix = f"{inside}/" if inside else ""
     for well, fields in plate.fields.items():

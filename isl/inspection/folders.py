@@ -16,6 +16,7 @@ from isl.images import (
     list_members,
     parse_published_name,
     split_vendor_path,
+    strip_suffix,
 )
 from isl.inspection.containers import list_image, list_vendor, list_zarr
 from isl.inspection.listing import (
@@ -137,7 +138,7 @@ def list_published(
 
 def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
     if split_vendor_path(path) is not None:
-        yield from list_vendor(path, path.name.split(".")[0])
+        yield from list_vendor(path, strip_suffix(path.name))
         return
     if path.is_file():
         yield _list_file(path)
@@ -152,13 +153,13 @@ def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
         num_others = len(names) - len(images) - len(vendor)
         yield Listing((), num_other_files=num_others)
         for name in vendor:
-            well = _name_well(folder, inside, name.split(".")[0])
+            well = _name_well(folder, inside, strip_suffix(name))
             yield from list_vendor(folder / name, well)
         published, others = list_published(folder, inside, images)
         yield published
         stacks = [name for name in others if _is_stack(folder / name)]
         for name in stacks:
-            well = _name_well(folder, inside, name.split(".")[0])
+            well = _name_well(folder, inside, strip_suffix(name))
             yield list_image(folder / name, well)
         single = [name for name in others if name not in stacks]
         if single:
@@ -166,7 +167,7 @@ def _iter_parts(path: pathlib.Path) -> Iterator[Listing]:
 
 
 def _list_file(path: pathlib.Path) -> Listing:
-    well = path.name.split(".")[0]
+    well = strip_suffix(path.name)
     if is_tiff_name(path.name):
         return list_image(path, well)
     channels, _ = gather([Entry(well, "", "", INPUT, None, str(path))])

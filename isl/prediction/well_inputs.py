@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from isl.errors import InputError
 from isl.images import (
-    PLANE_SUFFIXES,
     Well,
     count_tiff_planes,
     find_wells,
@@ -27,6 +26,7 @@ from isl.images import (
     open_image,
     open_plate,
     open_well,
+    strip_suffix,
 )
 from isl.inspection.folders import is_image_name, iter_folders
 from isl.prediction.input_files import (
@@ -208,23 +208,6 @@ def open_published_well(folder: str, well: str) -> Well:
         folder, condition="", modality=None, num_z=None, labels=()
     )
     return open_well(spec, WellSpec(well, "", {}, labels={}), folder)
-
-
-def strip_suffix(name: str) -> str:
-    """Returns the name of an image without the suffix of its format.
-
-    Other dots are part of the name: `20x_0.75NA_A1.ome.tif` is
-    `20x_0.75NA_A1`.
-
-    Args:
-        name: Of a file, or of a folder of OME-Zarr.
-    """
-    stem, suffix = os.path.splitext(name)
-    if suffix.lower() not in (*PLANE_SUFFIXES, ".zarr") and (
-        not is_vendor_name(name)
-    ):
-        return name
-    return stem[:-4] if stem.lower().endswith(".ome") else stem
 
 
 def _list_folder(
