@@ -178,16 +178,25 @@ def test_no_run_is_trained_if_one_cannot_be(ablate, monkeypatch):
         ablate({**GRID, "axes": axes})
 
 
-def test_a_run_that_was_begun_on_other_terms_is_refused(
-    ablate, tmp_path, monkeypatch
-):
-    class Stopped(Exception):
-        pass
+class Stopped(Exception):
+    """Stands for a kill."""
 
-    def stop(trainer, *arguments):
+
+def stopped_after_an_epoch(train):
+    """A `Trainer.train` that ends once the first checkpoint is there."""
+
+    def after_epoch(step, validation):
         raise Stopped
 
-    monkeypatch.setattr(Trainer, "train", stop)
+    def stopped(trainer, *arguments, **options):
+        train(trainer, after_epoch=after_epoch)
+
+    return stopped
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_run_that_was_begun_on_other_terms_is_refused(ablate, monkeypatch):
+    monkeypatch.setattr(Trainer, "train", stopped_after_an_epoch(Trainer.train))
     with pytest.raises(Stopped):
         ablate(GRID, only=0)
     longer = {**GRID, "budget": {"num_steps": 3}}
@@ -196,23 +205,14 @@ def test_a_run_that_was_begun_on_other_terms_is_refused(
 
 
 def test_a_stopped_run_goes_on(ablate, tmp_path, monkeypatch):
-    class Stopped(Exception):
-        pass
-
     train = Trainer.train
     first_steps = []
-
-    def stopped(trainer, *arguments, **options):
-        def after_epoch(step, validation):
-            raise Stopped
-
-        train(trainer, after_epoch=after_epoch)
 
     def watched(trainer, *arguments, **options):
         first_steps.append(trainer.step)
         train(trainer, *arguments, **options)
 
-    monkeypatch.setattr(Trainer, "train", stopped)
+    monkeypatch.setattr(Trainer, "train", stopped_after_an_epoch(train))
     with pytest.raises(Stopped):
         ablate(GRID, only=0)
     monkeypatch.setattr(Trainer, "train", watched)

@@ -80,9 +80,9 @@ def test_run_starts_from_the_weights(data, parent, tmp_path):
     ]
     # The simulated wells have no split for the validation.
     assert last.startswith("validation: well A1 is trained on where it is ")
-    stored = json.loads((tmp_path / "config.json").read_text())
-    assert stored["initialised_from"]["provenance"] == {"steps": 7}
-    assert "stem" in stored["initialised_from"]["restored"]
+    told = json.loads(json.dumps(trainer.run["initialised_from"]))
+    assert told["provenance"] == {"steps": 7}
+    assert "stem" in told["restored"]
 
 
 @pytest.mark.usefixtures("eagerly")
