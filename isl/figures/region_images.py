@@ -138,13 +138,14 @@ def predict_region(
             f"({', '.join(well.labels)}). Received: {', '.join(scorer.labels)}"
         )
     rows, columns = region.resolve(well.shape)
-    # What copies decode goes with them: the images refer to the well, and all
+    # What a copy decodes goes with it: the images refer to the well, and all
     # of its planes would stay with it.
-    planes = well.copied().read_planes(rows, columns) / np.float32(MAX_UINT16)
+    decoded = well.copied()
+    planes = decoded.read_planes(rows, columns) / np.float32(MAX_UINT16)
     shape = (*planes.shape[:2], len(STATISTICS) + 1)
     values = {label: np.zeros(shape, np.float32) for label in found}
     truth = {label: np.zeros(shape[:2], np.float32) for label in found}
-    for tile in iter_scored_tiles(scorer, well.copied(), rows, columns):
+    for tile in iter_scored_tiles(scorer, decoded, rows, columns):
         for label in found:
             values[label][tile.place] = tile.values[label]
             truth[label][tile.place] = tile.truth[label]
