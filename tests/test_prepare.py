@@ -492,6 +492,25 @@ def test_labels_are_registered(tmp_path):
     assert np.corrcoef(label.ravel(), scene.ravel())[0, 1] > 0.99
 
 
+def test_wells_of_a_plate_share_the_shift_of_all(tmp_path):
+    write_plate(tmp_path, ("A1", "A2"), shift=(4, -6), vignette=False, jitter=0)
+    # Nothing in the label of one well tells how it is shifted.
+    for path in (tmp_path / "plate").glob("A2_*_DAPI.png"):
+        write_tile(path, np.full((TILE, TILE), 300))
+    shapes = {}
+    for scope in ("well", "plate"):
+        register = {"step": "register", "scope": scope}
+        steps = [STITCH, {"step": "project"}, register]
+        out = tmp_path / f"by_{scope}"
+        run_prepare(tmp_path, out, spec=make_spec(steps))
+        shapes[scope] = [well.shape for well in open_all(out).values()]
+    moved = (288 - 4, 288 - 6)
+    assert shapes == {"well": [moved, (288, 288)], "plate": [moved, moved]}
+    # A shared shift depends on which wells there are.
+    settings = json.loads((out / "preparation.json").read_text())
+    assert settings["wells"] == ["A1", "A2"]
+
+
 def test_splits_go_by_well_and_region(plate, tmp_path):
     root, _ = plate
     splits = {

@@ -7,6 +7,7 @@ channel, once for all wells; the other steps on tiles need the tile alone.
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -36,13 +37,15 @@ from isl.preprocessing.steps import (
 )
 from isl.specs import DatasetSpec
 
-# Tiles that a flat field or the dust is found from; evenly over the plate.
+# Tiles that a flat field or the dust is found from, and wells that the shift
+# of a channel is found from.
 MAX_SAMPLES = 64
 
 # What is known of a step before it sees a tile: channel to fields.
 Known = Mapping[str, Illumination | DustMap]
 # Where a path of the spec leads.
 Find = Callable[[str], pathlib.Path]
+Sampled = TypeVar("Sampled")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +145,13 @@ def _apply(
     raise TypeError(f"a step on tiles is needed. Received: {step}")
 
 
+def sample_evenly(items: Sequence[Sampled]) -> list[Sampled]:
+    """Returns `MAX_SAMPLES` items from all over a plate, or all if fewer."""
+    count = min(MAX_SAMPLES, len(items))
+    indices = np.linspace(0, len(items) - 1, count).round().astype(int)
+    return [items[index] for index in indices]
+
+
 def learn_tile_steps(
     steps: Sequence[Step],
     wells: Sequence[RawWell],
@@ -211,9 +221,7 @@ def _sample(
         for well in wells
         for field in well.fields
     ]
-    count = min(MAX_SAMPLES, len(stacks))
-    for index in np.linspace(0, len(stacks) - 1, count).round().astype(int):
-        stack = stacks[index]
+    for stack in sample_evenly(stacks):
         yield before.apply(stack[len(stack) // 2].read(), channel)
 
 

@@ -15,9 +15,15 @@ from isl.preprocessing.corrections import (
     applies_to,
     check_fields,
     learn_tile_steps,
+    sample_evenly,
 )
 from isl.preprocessing.output import WellWriter
-from isl.preprocessing.raw_images import RawImages, lay_out
+from isl.preprocessing.raw_images import (
+    RawImages,
+    find_common_shifts,
+    lay_out,
+)
+from isl.preprocessing.registration import Shift
 from isl.preprocessing.scaling import SHARED_SCOPES
 from isl.preprocessing.stated_sizes import settle_sizes
 from isl.preprocessing.step_list import parse_steps
@@ -28,12 +34,13 @@ from isl.preprocessing.steps import (
     IlluminationStep,
     MedianStep,
     NormalizeStep,
+    RegisterStep,
     SelectPlanesStep,
     Step,
     StitchStep,
     find_step,
 )
-from isl.preprocessing.well_mosaics import place_well
+from isl.preprocessing.well_mosaics import Mosaics, place_well
 from isl.preprocessing.well_tiles import WellTiles
 from isl.specs import DatasetSpec
 from isl.specs.evaluation import EvaluationSpec
@@ -73,6 +80,9 @@ class Preparation:
     output_dir: pathlib.Path
     writer: WellWriter
     remarks: tuple[str, ...] = ()
+    _placed: dict[str, Mosaics] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _opened: dict[str, RawImages] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -129,6 +139,19 @@ class Preparation:
             on_tiles, self.wells, self.spec, self.image_root
         )
 
+    @functools.cached_property
+    def common_shifts(self) -> dict[str, Shift] | None:
+        """Label to its shift in all wells; None if each has its own.
+
+        Raises:
+            InputError: If a well cannot be placed, or a file cannot be read.
+        """
+        register = find_step(self.steps, RegisterStep)
+        if register is None or register.scope == "well":
+            return None
+        wells = sample_evenly(self.wells)
+        return find_common_shifts(map(self._place, wells), self.steps)
+
     def open_images(self, well: RawWell) -> RawImages:
         """Places the tiles of a well and chooses its planes, once.
 
@@ -136,11 +159,18 @@ class Preparation:
             InputError: If this is impossible, or a file cannot be read.
         """
         if well.name not in self._opened:
+            self._opened[well.name] = lay_out(
+                self._place(well), self.steps, self.common_shifts
+            )
+        return self._opened[well.name]
+
+    def _place(self, well: RawWell) -> Mosaics:
+        """Finds where the tiles of a well lie, once."""
+        if well.name not in self._placed:
             _, stitch, factor = _split_steps(self.steps)
             tiles = WellTiles(well, self.tile_steps)
-            mosaics = place_well(tiles, stitch, factor)
-            self._opened[well.name] = lay_out(mosaics, self.steps)
-        return self._opened[well.name]
+            self._placed[well.name] = place_well(tiles, stitch, factor)
+        return self._placed[well.name]
 
     def record_path(self, name: str) -> pathlib.Path:
         """Where it is written what was found for a well."""
@@ -235,7 +265,7 @@ def _check_nothing_foreign(preparation: Preparation) -> None:
 
 def _learns_from_all(step: Step, spec: DatasetSpec) -> bool:
     """Whether what a step does to a well depends on the other wells."""
-    if isinstance(step, NormalizeStep):
+    if isinstance(step, NormalizeStep | RegisterStep):
         return step.scope in SHARED_SCOPES
     known = getattr(step, "flat_fields", None) or {}
     return isinstance(step, IlluminationStep | DustStep) and any(

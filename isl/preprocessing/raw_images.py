@@ -6,7 +6,7 @@ well has.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,12 @@ from isl.errors import InputError
 from isl.images.plane import format_shape
 from isl.preprocessing.focus import planes_around
 from isl.preprocessing.projection import maximum_projection
-from isl.preprocessing.registration import Shift, common_parts, find_shift
+from isl.preprocessing.registration import (
+    Shift,
+    common_parts,
+    correlate,
+    find_shift,
+)
 from isl.preprocessing.steps import (
     ProjectStep,
     RegisterStep,
@@ -118,34 +123,85 @@ def _project(mosaics: Mosaics, label: str, size: tuple[int, int]) -> np.ndarray:
     )
 
 
-def lay_out(mosaics: Mosaics, steps: Sequence[Step]) -> RawImages:
+def lay_out(
+    mosaics: Mosaics,
+    steps: Sequence[Step],
+    shifts: Mapping[str, Shift] | None = None,
+) -> RawImages:
     """Chooses planes and finds the shifts of labels.
 
     Args:
         mosaics: The planes of a well.
         steps: All steps of the spec.
+        shifts: Those of the plate, from `find_common_shifts`; None to find
+            those of the well, if `steps` register at all.
 
     Raises:
         InputError: If a label has several planes and is not projected, the
             stack is too short, or a file cannot be read.
     """
     modality, labels = mosaics.tiles.modality, mosaics.tiles.labels
-    _check_projected(mosaics.tiles, steps)
-    planes = _choose(mosaics.tiles, find_step(steps, SelectPlanesStep))
+    planes, reference = _choose_reference(mosaics, steps)
     register = find_step(steps, RegisterStep)
-    reference = mosaics.read(modality, planes[len(planes) // 2])
-    shifts = {}
-    if register is not None:
+    if register is None:
+        shifts = {}
+    elif shifts is None:
         shifts = {
-            label: find_shift(
-                reference,
-                _project(mosaics, label, reference.shape),
-                register.max_shift,
+            label: find_shift(correlation)
+            for label, correlation in _iter_correlations(
+                mosaics, reference, register
             )
-            for label in labels
         }
     parts, shape = _common(reference.shape, shifts, modality, labels)
     return RawImages(mosaics, planes, shifts, reference.shape, parts, shape)
+
+
+def find_common_shifts(
+    wells: Iterable[Mosaics], steps: Sequence[Step]
+) -> dict[str, Shift]:
+    """Finds the one shift that a label has in all wells.
+
+    It can often be told from chance where that of a single well cannot.
+    Memory holds two images of a well, whatever the number of wells.
+
+    Args:
+        wells: The planes of each; one or more, with the same labels.
+        steps: All steps of the spec, of which one registers.
+
+    Returns:
+        Label to its shift.
+
+    Raises:
+        InputError: As `lay_out`.
+    """
+    register = find_step(steps, RegisterStep)
+    totals = {}
+    for mosaics in wells:
+        _, reference = _choose_reference(mosaics, steps)
+        for label, correlation in _iter_correlations(
+            mosaics, reference, register
+        ):
+            totals[label] = totals.get(label, 0.0) + correlation
+    return {label: find_shift(total) for label, total in totals.items()}
+
+
+def _choose_reference(
+    mosaics: Mosaics, steps: Sequence[Step]
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """Returns the planes that are used, and the image of the middle one."""
+    _check_projected(mosaics.tiles, steps)
+    planes = _choose(mosaics.tiles, find_step(steps, SelectPlanesStep))
+    middle = planes[len(planes) // 2]
+    return planes, mosaics.read(mosaics.tiles.modality, middle)
+
+
+def _iter_correlations(
+    mosaics: Mosaics, reference: np.ndarray, register: RegisterStep
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields each label and how it correlates with the reference."""
+    for label in mosaics.tiles.labels:
+        image = _project(mosaics, label, reference.shape)
+        yield label, correlate(reference, image, register.max_shift)
 
 
 def _check_projected(tiles: WellTiles, steps: Sequence[Step]) -> None:

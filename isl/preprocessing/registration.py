@@ -2,7 +2,8 @@
 
 The two look different, but their edges coincide. So the phase correlation
 (Kuglin and Hines, 1975) is taken of edge strengths, averaged over blocks of
-the image: a true shift is the same in all, chance is not.
+the image: a true shift is the same in all, chance is not. Correlations of
+several places that are shifted alike can be added for the same reason.
 """
 
 import dataclasses
@@ -48,10 +49,10 @@ class Shift:
         return self.confidence >= RELIABLE
 
 
-def find_shift(
+def correlate(
     reference: np.ndarray, image: np.ndarray, max_shift: int
-) -> Shift:
-    """Finds the translation between two images of one place.
+) -> np.ndarray:
+    """Correlates the edges of two images of one place for every shift.
 
     Args:
         reference: The transmitted-light image in focus, any real type,
@@ -61,7 +62,9 @@ def find_shift(
             quarter of the smaller side, and of a block.
 
     Returns:
-        The shift in whole pixels. Confidence 0 where there are no edges.
+        float32, [rows + `max_shift`, columns + `max_shift`] of the shift; zero
+        where there are no edges. The sum over images that are shifted alike
+        weighs each by its number of pixels.
 
     Raises:
         InputError: If sizes differ or the largest shift is out of range.
@@ -74,11 +77,38 @@ def find_shift(
     spectrum = _phase_spectrum(reference, image)
     correlation = fft.fftshift(
         ndimage.gaussian_filter(
-            fft.irfft2(spectrum, (side, side)), PEAK_SIGMA, mode="wrap"
+            fft.irfft2(spectrum, (side, side), norm="forward"),
+            PEAK_SIGMA,
+            mode="wrap",
         )
     )
     near = slice(side // 2 - max_shift, side // 2 + max_shift + 1)
-    return _highest(correlation[near, near])
+    return correlation[near, near]
+
+
+def find_shift(correlation: np.ndarray) -> Shift:
+    """Finds the shift at which edges coincide best.
+
+    Args:
+        correlation: From `correlate`, or the sum of several for the same
+            largest shift.
+
+    Returns:
+        The shift in whole pixels. Confidence 0 where there are no edges.
+    """
+    peak = np.unravel_index(correlation.argmax(), correlation.shape)
+    height = float(correlation[peak])
+    around = tuple(
+        slice(max(0, place - PEAK_RADIUS), place + PEAK_RADIUS + 1)
+        for place in peak
+    )
+    others = np.ones(correlation.shape, bool)
+    others[around] = False
+    rest = correlation[others]
+    spread = float(rest.std()) if rest.size else 0.0
+    confidence = (height - float(rest.mean())) / spread if spread else 0.0
+    centre = len(correlation) // 2
+    return Shift(int(peak[0]) - centre, int(peak[1]) - centre, confidence)
 
 
 def common_parts(
@@ -162,19 +192,3 @@ def _edges(block: np.ndarray) -> np.ndarray:
     # Without the logarithm a few bright rims would outweigh all else.
     edges = np.log1p(strength / max(float(strength.mean()), 1e-12))
     return edges - edges.mean()
-
-
-def _highest(correlation: np.ndarray) -> Shift:
-    peak = np.unravel_index(correlation.argmax(), correlation.shape)
-    height = float(correlation[peak])
-    around = tuple(
-        slice(max(0, place - PEAK_RADIUS), place + PEAK_RADIUS + 1)
-        for place in peak
-    )
-    others = np.ones(correlation.shape, bool)
-    others[around] = False
-    rest = correlation[others]
-    spread = float(rest.std()) if rest.size else 0.0
-    confidence = (height - float(rest.mean())) / spread if spread else 0.0
-    centre = len(correlation) // 2
-    return Shift(int(peak[0]) - centre, int(peak[1]) - centre, confidence)

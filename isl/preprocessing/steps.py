@@ -42,6 +42,9 @@ from isl.specs.checks import Item
 # Steps of an earlier stage come first; within a stage the order is free.
 TILES, MOSAIC, WELLS, REGISTERED, NORMALIZED = range(5)
 
+# Filters and cameras shift a channel by as much in all wells of a plate.
+REGISTER_SCOPES = ("well", "plate")
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -207,11 +210,14 @@ class RegisterStep(Step):
 
     Attributes:
         max_shift: Largest shift, pixels of the image at hand.
+        scope: What one shift of a label is found for, one of
+            `REGISTER_SCOPES`.
     """
 
     NAME, STAGE = "register", REGISTERED
 
     max_shift: int = option(20, Item.positive_integer)
+    scope: str = option("well", lambda item: item.one_of(REGISTER_SCOPES))
 
 
 @dataclasses.dataclass(frozen=True)
