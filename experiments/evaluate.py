@@ -6,14 +6,14 @@ r"""Judges a model, or stored predictions, against the truth.
 
 Writes `metrics.csv`, `metrics.json`, `cells.csv` where the data specs name a
 nuclear label, a picture for each label and well, and `report.html`, and prints
-the pooled numbers.
+the pooled numbers. A well that fails does not stop others, unless it is first.
 """
 
 from absl import flags
 
-from isl.command_line import refuse, run
+from isl.command_line import end, refuse, run
 from isl.errors import InputError
-from isl.evaluation.judging import judge_model, judge_stored
+from isl.evaluation.judging import iter_scored, judge_model, judge_stored
 from isl.evaluation.objects import load_segmenter
 from isl.evaluation.parking import parked
 from isl.evaluation.parts import describe_choices, open_scorable_parts
@@ -40,10 +40,7 @@ _DATA_SPECS = flags.DEFINE_list(
     "data_specs", None, "Data specs of the wells.", required=True
 )
 _IMAGE_ROOT = flags.DEFINE_string(
-    "image_root",
-    None,
-    "Folder that the paths of the specs are relative to.",
-    required=True,
+    "image_root", None, "What paths in specs are relative to.", required=True
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split to evaluate.")
 _REGION = flags.DEFINE_string(
@@ -61,10 +58,10 @@ _OUTPUT_DIR = flags.DEFINE_string(
 
 
 def _judge(loaded, parts, segmenter):
-    """Scores wells; says how, as the report does."""
+    """Prepares to score wells; says how, as the report does."""
     precision = _PRECISION.value
     if loaded:
-        scores = judge_model(*loaded, parts, _LABELS.value, segmenter, True)
+        found = judge_model(*loaded, parts, _LABELS.value, segmenter, True)
         facts = {
             "model": _MODEL.value,
             "precision": "" if precision == FLOAT32 else precision,
@@ -73,9 +70,9 @@ def _judge(loaded, parts, segmenter):
     else:
         path = _PREDICTIONS.value
         stored = open_stored_parts(path, parts, _LABELS.value)
-        scores = judge_stored(stored, segmenter)
+        found = judge_stored(stored, segmenter)
         facts = {"predictions": path, **describe_stored(stored)}
-    return scores, {
+    return found, {
         **{name: text for name, text in facts.items() if text},
         "data": ", ".join(_DATA_SPECS.value),
         "split": _SPLIT.value,
@@ -105,15 +102,18 @@ def main() -> None:
         loaded[1].labels if loaded else None,
     )
     segmenter = load_segmenter(_SEGMENTER.value) if _SEGMENTER.value else None
-    scores, run_facts = _judge(loaded, parts, segmenter)
+    judgements, run_facts = _judge(loaded, parts, segmenter)
     folder = make_folder(_OUTPUT_DIR.value, "output_dir")
     title = f"In silico labeling: {_SPLIT.value} wells"
-    with parked(scores, folder) as scored:
-        for row in write_evaluation(folder, scored, title, run_facts):
+    failures = []
+    with parked(iter_scored(judgements, failures), folder) as scored:
+        rows = write_evaluation(folder, scored, title, run_facts, failures)
+        for row in rows:
             if row.well == POOLED:
                 value = "undefined" if row.value is None else f"{row.value:.4f}"
                 print(f"{row.condition} {row.label} {row.metric}: {value}")
     print(f"report: {folder / 'report.html'}")
+    end([str(failure) for failure in failures])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ cores; `--scheduler` uses the workers of a Dask cluster (docs/clusters.md).
 
 import os
 import pathlib
-import sys
 
 from absl import flags
 
@@ -103,10 +102,7 @@ def main() -> None:
     print(f"{output}: {summary}")
     for outcome in outcomes:
         command_line.warn(outcome.well, outcome.unlike)
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    if failures:
-        sys.exit(1)
+    command_line.end(failures)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ another network. These, little memory, several devices: docs/training.md.
 
 from absl import flags
 
-from isl.command_line import run
+from isl.command_line import run, warn
 from isl.figures.reliability_figure import reliability_png
 from isl.network.networks import NETWORKS
 from isl.specs import load_dataset_specs
-from isl.training.config import TrainConfig, describe_setting
+from isl.training.config import TrainConfig, describe_setting, describe_unused
 from isl.training.distribution import KINDS, start_distribution
 from isl.training.distribution_rules import Hosts
 from isl.training.presets import PRESETS, configure
@@ -27,10 +27,7 @@ _DATA_SPECS = flags.DEFINE_list(
     "data_specs", None, "Data specs to train on.", required=True
 )
 _IMAGE_ROOT = flags.DEFINE_string(
-    "image_root",
-    None,
-    "Folder that the paths of the specs are relative to.",
-    required=True,
+    "image_root", None, "What paths in specs are relative to.", required=True
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run.", required=True
@@ -95,7 +92,10 @@ def _config() -> TrainConfig:
     if _LABELS.value:
         changes["labels"] = tuple(_LABELS.value)
     network = NETWORKS.get(_MODEL.value)
-    return configure(_PRESET.value, changes, network, _WIDTH.value)
+    config = configure(_PRESET.value, changes, network, _WIDTH.value)
+    for name, reason in describe_unused(config, changes).items():
+        warn(f"--{name}", reason)
+    return config
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from absl import app, flags
@@ -82,6 +82,18 @@ def warn(what: str, message: str) -> None:
     """
     if message:
         print(f"warning: {what}: {message}", file=sys.stderr)
+
+
+def end(failures: Sequence[str]) -> None:
+    """Ends the script with exit status 1 if anything failed.
+
+    Args:
+        failures: What failed, and why, for a line each on standard error.
+    """
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if failures:
+        sys.exit(1)
 
 
 def refuse(holders: Iterable[flags.FlagHolder], reason: str) -> None:

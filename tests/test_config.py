@@ -5,11 +5,13 @@ import pytest
 from isl.errors import InputError
 from isl.images.z_selection import Z_ALIGNMENTS
 from isl.network.losses import PIXEL_LOSSES
+from isl.network.unet import TINY_FNET, TINY_UNET
 from isl.training.config import (
     PRECISIONS,
     SCHEDULES,
     TrainConfig,
     describe_setting,
+    with_network,
 )
 from isl.training.presets import FAST, PAPER, PRESETS
 from tests.tiny_runs import MICRO_CONFIG
@@ -92,6 +94,13 @@ def test_these_come_with_statistics_of_their_own(name):
     with pytest.raises(InputError, match="recalibration_batches must"):
         config.check()
     dataclasses.replace(config, recalibration_batches=1).check()
+
+
+def test_weights_without_statistics_are_averaged_as_they_are():
+    averaged = dataclasses.replace(MICRO_CONFIG, averaging=0.9)
+    with_network(averaged, TINY_UNET).check()
+    with pytest.raises(InputError, match="recalibration_batches must"):
+        with_network(averaged, TINY_FNET).check()
 
 
 def test_dropout_comes_before_frozen_statistics():

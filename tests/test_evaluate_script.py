@@ -1,12 +1,14 @@
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
 from isl.errors import InputError
-from isl.evaluation import parts
+from isl.evaluation import judging, parts
+from isl.evaluation.tables import read_metrics_csv
 from isl.images import open_wells, write_ome_tiff
 from isl.simulation.dataset import write_dataset
 from isl.specs import load_dataset_spec
@@ -120,6 +122,75 @@ def test_stored_predictions_of_several_wells(run, wells, tmp_path):
                 **flags,
             )
     assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Makes three test wells; the label of one cannot be decoded."""
+
+    def make(well):
+        root = tmp_path / "wells"
+        write_dataset(root, 3, 64, 2, 0)
+        path = root / "spec.json"
+        spec = json.loads(path.read_text())
+        for one in spec["wells"]:
+            one["splits"] = {"test": {}}
+        path.write_text(json.dumps(spec))
+        (label,) = (root / well).glob("*DAPI_CONFOCAL*")
+        content = label.read_bytes()
+        # The header and the end are checked when it is opened.
+        label.write_bytes(content[:400] + bytes(400) + content[800:])
+        return root, label
+
+    return make
+
+
+def test_a_well_that_fails_does_not_stop_others(
+    run, damaged, model, tmp_path, capsys
+):
+    root, label = damaged("A2")
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stopped:
+        run(
+            model=model,
+            data_specs=root / "spec.json",
+            image_root=root,
+            output_dir=out,
+        )
+    assert stopped.value.code == 1
+    output = capsys.readouterr()
+    (error,) = [x for x in output.err.splitlines() if x.startswith("error: ")]
+    assert error.startswith(f"error: A2: {label}: ")
+    assert "simulated DAPI_CONFOCAL pearson: " in output.out
+    rows = {
+        (row.well, row.metric): (row.value, row.count)
+        for row in read_metrics_csv(out / "metrics.csv")
+    }
+    assert {well for well, _ in rows} == {"pooled", "A1", "A2", "A3"}
+    assert [key for key in rows if key[0] == "A2"] == [("A2", "failed")]
+    assert rows["A2", "failed"] == (1, 0)
+    assert rows["pooled", "pearson"][1] == 2 * 64 * 64
+    content = json.loads((out / "metrics.json").read_text())
+    assert content["run"]["failed"].startswith(f"A2: {label}: ")
+    page = (out / "report.html").read_text()
+    assert "<li>1 of 3 wells failed and are in no number: A2: " in page
+
+
+def test_what_is_wrong_with_the_first_well_is_told_at_once(
+    run, damaged, model, tmp_path, monkeypatch
+):
+    root, label = damaged("A1")
+    scored = []
+    monkeypatch.setattr(judging, "add_objects", lambda *_: scored.append(1))
+    with pytest.raises(InputError, match=re.escape(str(label))):
+        run(
+            model=model,
+            data_specs=root / "spec.json",
+            image_root=root,
+            output_dir=tmp_path / "out",
+        )
+    assert not scored
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_one_prediction_is_not_that_of_two_wells(run, wells, tmp_path):

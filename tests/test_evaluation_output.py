@@ -9,7 +9,7 @@ from isl.evaluation.details import metric_details
 from isl.evaluation.matching import CellErrors
 from isl.evaluation.scoring import LabelScores, true_bins
 from isl.evaluation.tile_scoring import score_tiles
-from isl.evaluation.wells import WellScores, metric_rows
+from isl.evaluation.wells import FailedWell, WellScores, metric_rows
 from isl.figures import evaluation_output, report_pictures
 from isl.figures.evaluation_output import write_evaluation
 from tests.scored_wells import scored_well
@@ -78,6 +78,14 @@ def test_a_rerun_with_fewer_wells_leaves_nothing_of_the_first(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ["A1_DISK.png", "metrics.csv", "metrics.json", "report.html", *others]
     )
+
+
+def test_a_rerun_knows_which_wells_had_pictures(tmp_path):
+    failed = FailedWell("other", "A1", ("DISK",), "cut off")
+    write_evaluation(tmp_path, [perfect("A1")], "Title", {}, [failed])
+    assert pictures(tmp_path) == ["A1_DISK.png"]
+    write_evaluation(tmp_path, [perfect("A2")], "Title", {})
+    assert pictures(tmp_path) == ["A2_DISK.png"]
 
 
 def test_files_beside_no_evaluation_stay(tmp_path):

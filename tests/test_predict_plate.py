@@ -229,6 +229,21 @@ def test_a_well_that_fails_does_not_stop_others(
     assert "A3.ome.tif: must be at least 12 rows" in errors[1]
 
 
+def test_planes_that_one_well_has_are_enough_to_begin(
+    predict, folder, tmp_path, capsys
+):
+    wells = tmp_path / "wells"
+    shutil.copytree(folder / "wells" / "A1", wells / "A1")
+    (wells / "A0.ome.tif").write_bytes(b"II*\0damaged")
+    three = np.zeros((3, 32, 32), np.uint16)
+    write_ome_tiff(wells / "A2.ome.tif", three, "ZYX", ["DIC"])
+    with pytest.raises(SystemExit):
+        predict(input=wells, z_planes="1,2")
+    assert visible(tmp_path / "out") == ["A2.ome.tif", "prediction.json"]
+    error = capsys.readouterr().err
+    assert "error: A1: z_planes: must be from 0 to 1, the planes" in error
+
+
 def test_wells_do_not_become_others(job_and_wells, tmp_path):
     job, wells = job_and_wells
     settings = tmp_path / "out" / "prediction.json"
@@ -429,6 +444,10 @@ def test_other_settings_are_refused(
         ({"statistics": "average"}, "statistics: must be from mode, median, "),
         ({"tile_size": 7}, "tile_size: must be 8 plus a multiple of 1. Recei"),
         ({"z_planes": "0,1,2"}, "z_planes: must be as many planes as the mod"),
+        (
+            {"z_planes": "1,2"},
+            "z_planes: must be from 0 to 1, the planes of .*A1",
+        ),
         ({"units": "original"}, "units: original units of DAPI_CONFOCAL must"),
         ({"model": "/no/model"}, "/no/model: must be a model folder"),
         ({"input": "/no/image"}, "/no/image: input must be there"),

@@ -69,6 +69,46 @@ def test_flips_can_be_switched_off(run, script, wells, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("flags_given", "unused"),
+    [
+        ({"model": "unet", "momentum": 0.9, "zoom": 0.1}, ["momentum"]),
+        (
+            {
+                "preset": "unet",
+                "recalibration_batches": 0,
+                "frozen_norm_share": 0.2,
+            },
+            ["recalibration_batches", "frozen_norm_share"],
+        ),
+        ({"preset": "unet"}, []),
+        ({"model": "fnet", "momentum": 0.9}, []),
+        ({"model": "narrow", "frozen_norm_share": 0.1}, []),
+    ],
+    ids=str,
+)
+def test_flags_that_do_nothing_are_told(
+    run, script, wells, tmp_path, monkeypatch, capsys, flags_given, unused
+):
+    def trainer(*arguments):
+        raise InputError("far enough")
+
+    monkeypatch.setattr(script, "Trainer", trainer)
+    with pytest.raises(InputError, match="far enough"):
+        run(
+            data_specs=wells / "spec.json",
+            image_root=wells,
+            workdir=tmp_path,
+            **flags_given,
+        )
+    told = capsys.readouterr().err.splitlines()
+    assert sorted(told) == sorted(
+        f"warning: --{name}: no effect, as the network has no batch "
+        f"normalisation"
+        for name in unused
+    )
+
+
+@pytest.mark.parametrize(
     ("changes", "parts"),
     [
         ({"output_size": 71}, ["output_size", "71"]),
@@ -81,14 +121,7 @@ def test_flips_can_be_switched_off(run, script, wells, tmp_path, monkeypatch):
         ({"freeze_body": "true"}, ["freeze_body", "init_from"]),
         ({"accumulation_steps": 3}, ["accumulation_steps", "batch_size"]),
         ({"model": "tiny_unet", "remat": "true"}, ["remat", "True"]),
-        (
-            {
-                "model": "tiny_unet",
-                "dropout": 0.1,
-                "recalibration_batches": 1,
-            },
-            ["dropout", "0.1"],
-        ),
+        ({"model": "tiny_unet", "dropout": 0.1}, ["dropout", "0.1"]),
         ({"distribution": "data_parallel"}, ["KERAS_BACKEND=jax"]),
         ({"num_processes": 2}, ["job_address", "None"]),
     ],

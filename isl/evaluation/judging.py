@@ -1,9 +1,12 @@
 """Scores parts of wells, one after another, by a model or as stored."""
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
 
+from isl.errors import describe_failure
 from isl.evaluation.model_scoring import (
     ModelScorer,
     build_model_scorer,
@@ -13,7 +16,7 @@ from isl.evaluation.nuclei import Segmenter
 from isl.evaluation.objects import add_objects
 from isl.evaluation.parts import Part
 from isl.evaluation.stored_scoring import StoredPart, score_prediction
-from isl.evaluation.wells import WellScores
+from isl.evaluation.wells import FailedWell, WellScores
 from isl.images import Well
 from isl.network.model_folder import ModelDescription
 
@@ -23,6 +26,22 @@ BuildScorer = Callable[
 ]
 
 
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What scores a part of a well.
+
+    Attributes:
+        part: The part.
+        labels: Labels that are scored.
+        score: Does it, with cells and neurites; raises InputError if it
+            cannot, see `score_model`, `score_prediction` and `add_objects`.
+    """
+
+    part: Part
+    labels: tuple[str, ...]
+    score: Callable[[], WellScores]
+
+
 def judge_model(
     model: keras.Model,
     description: ModelDescription,
@@ -30,8 +49,8 @@ def judge_model(
     labels: Sequence[str] | None = None,
     segmenter: Segmenter | None = None,
     show_progress: bool = False,
-) -> Iterator[tuple[Well, WellScores]]:
-    """Predicts parts and scores them, with cells and neurites.
+) -> list[Judgement]:
+    """Prepares to predict parts and to score them.
 
     Args:
         model: From `isl.network.model_folder.load_model`.
@@ -41,43 +60,85 @@ def judge_model(
         segmenter: See `isl.evaluation.objects.add_objects`.
         show_progress: Shows progress bars on standard error.
 
-    Yields:
-        The well and its scores, part by part.
-
     Raises:
-        InputError: See `build_model_scorer`, `score_model` and `add_objects`.
+        InputError: See `build_model_scorer`.
     """
     scorers = build_scorers(
         build_model_scorer, model, description, parts, labels
     )
-    for part, scorer in zip(parts, scorers, strict=True):
+
+    def score(part: Part, scorer: ModelScorer) -> WellScores:
         # Pictures read a little of the well again; all of it would stay.
         well = part.well.copied()
         scores = score_model(
             scorer, part.spec.condition, well, part.region, show_progress
         )
-        yield part.well, add_objects(scores, well, part.spec, segmenter)
+        return add_objects(scores, well, part.spec, segmenter)
+
+    return [
+        Judgement(
+            part,
+            tuple(x for x in scorer.labels if x in part.well.labels),
+            functools.partial(score, part, scorer),
+        )
+        for part, scorer in zip(parts, scorers, strict=True)
+    ]
 
 
 def judge_stored(
     stored: Iterable[StoredPart], segmenter: Segmenter | None = None
-) -> Iterator[tuple[Well, WellScores]]:
-    """Scores stored predictions of parts; see `judge_model`.
+) -> list[Judgement]:
+    """Prepares to score stored predictions of parts.
 
     Args:
         stored: From `isl.evaluation.stored_scoring.open_stored_parts`.
         segmenter: See `isl.evaluation.objects.add_objects`.
+    """
+
+    def score(one: StoredPart) -> WellScores:
+        well = one.part.well.copied()  # As above.
+        scores = score_prediction(one, well)
+        return add_objects(scores, well, one.part.spec, segmenter)
+
+    return [
+        Judgement(one.part, one.labels, functools.partial(score, one))
+        for one in stored
+    ]
+
+
+def iter_scored(
+    judgements: Iterable[Judgement], failures: list[FailedWell]
+) -> Iterator[tuple[Well, WellScores]]:
+    """Scores parts one after another; one that fails does not stop others.
+
+    But for the first: what is wrong with it may be wrong with all, and
+    nothing is lost yet.
+
+    Args:
+        judgements: From `judge_model` or `judge_stored`.
+        failures: Wells that fail are added to it.
 
     Yields:
         The well and its scores, part by part.
 
     Raises:
-        InputError: See `score_prediction` and `add_objects`.
+        Exception: What the first part raises.
     """
-    for one in stored:
-        well = one.part.well.copied()  # As above.
-        scores = score_prediction(one, well)
-        yield one.part.well, add_objects(scores, well, one.part.spec, segmenter)
+    for index, judgement in enumerate(judgements):
+        part = judgement.part
+        try:
+            scores = judgement.score()
+        # Whatever is wrong with a well, others may be well.
+        except Exception as error:
+            if index == 0:
+                raise
+            reason = describe_failure(error)
+            condition, name = part.spec.condition, part.well.name
+            failures.append(
+                FailedWell(condition, name, judgement.labels, reason)
+            )
+        else:
+            yield part.well, scores
 
 
 def build_scorers(

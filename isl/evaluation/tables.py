@@ -16,6 +16,8 @@ from isl.errors import InputError
 METRICS_CSV = "metrics.csv"
 METRICS_JSON = "metrics.json"
 POOLED = "pooled"
+FAILED = "failed"
+"""The only metric of a well that could not be scored."""
 COLUMNS = (
     "condition",
     "well",

@@ -14,7 +14,7 @@ import numpy as np
 from isl.evaluation.cells import CellComparison, count_pairs, pearson
 from isl.evaluation.neurites import NeuriteComparison
 from isl.evaluation.scoring import LabelScores
-from isl.evaluation.tables import POOLED, MetricRow
+from isl.evaluation.tables import FAILED, POOLED, MetricRow
 from isl.evaluation.tile_scores import (
     TILE_SIZE,
     TileScores,
@@ -68,6 +68,27 @@ class WellScores:
         default_factory=dict
     )
     camera_slopes: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedWell:
+    """A well that could not be scored.
+
+    Attributes:
+        condition: Name of the condition.
+        well: Name of the well.
+        labels: What was to be scored of it.
+        reason: Why it failed, in one line.
+    """
+
+    condition: str
+    well: str
+    labels: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        """Returns the name and the reason."""
+        return f"{self.well}: {self.reason}"
 
 
 def empty_scores(
@@ -145,6 +166,15 @@ def metric_rows(wells: Iterable[WellScores]) -> list[MetricRow]:
             *_cell_rows(name, label, group),
             *_neurite_rows(name, label, group),
         ]
+    ]
+
+
+def failed_rows(failures: Iterable[FailedWell]) -> list[MetricRow]:
+    """Returns what the table says of wells that are not in its numbers."""
+    return [
+        MetricRow(one.condition, one.well, label, FAILED, 1, count=0)
+        for one in failures
+        for label in one.labels
     ]
 
 

@@ -9,19 +9,25 @@ from isl.evaluation.cell_table import CELLS_FILE
 from isl.evaluation.details import metric_details
 from isl.evaluation.output import write_tables
 from isl.evaluation.tables import (
+    FAILED,
     METRICS_CSV,
     POOLED,
     MetricRow,
     read_metrics_csv,
 )
-from isl.evaluation.wells import WellScores, metric_rows
+from isl.evaluation.wells import (
+    FailedWell,
+    WellScores,
+    failed_rows,
+    metric_rows,
+)
 from isl.figures.drawing import save_figure, well_names
 from isl.figures.report import write_report
 from isl.figures.report_pictures import (
     MAX_PICTURED_WELLS,
     label_pictures,
 )
-from isl.figures.report_warnings import find_warnings
+from isl.figures.report_warnings import find_missing, find_warnings
 from isl.figures.well_figure import well_figure
 from isl.images import Well
 
@@ -33,6 +39,7 @@ def write_evaluation(
     scored: Sequence[tuple[Well, WellScores]],
     title: str,
     run: Mapping[str, str],
+    failures: Sequence[FailedWell] = (),
 ) -> list[MetricRow]:
     """Writes tables (`write_tables`), pictures and `report.html`.
 
@@ -44,6 +51,8 @@ def write_evaluation(
         scored: Wells and their scores.
         title: Heading of the report.
         run: How the numbers were made, shown in the report.
+        failures: Wells that could not be scored; all of what is written says
+            that they are missing.
 
     Returns:
         The table, from `metric_rows`.
@@ -52,15 +61,21 @@ def write_evaluation(
     all_scores = [scores for _, scores in scored]
     rows = metric_rows(all_scores)
     details = metric_details(all_scores)
+    if failures:
+        run = {**run, FAILED: "; ".join(map(str, failures))}
     _remove_older(output_dir)
     # Before the pictures, which need room and can do without.
-    write_tables(output_dir, all_scores, rows, run, details)
+    table = [*rows, *failed_rows(failures)]
+    write_tables(output_dir, all_scores, table, run, details)
     names = _picture_names([(one.condition, one.well) for one in all_scores])
     for (well, scores), name in zip(scored, names, strict=False):
         for label in scores.labels:
             figure = well_figure(well, scores, label)
             save_figure(figure, output_dir / f"{name}_{label}.png")
-    warnings = find_warnings(all_scores, rows)
+    warnings = [
+        *find_missing(failures, len(scored)),
+        *find_warnings(all_scores, rows),
+    ]
     if len(scored) > MAX_PICTURED_WELLS:
         warnings.append(
             f"Pictures show the first {MAX_PICTURED_WELLS} of "
@@ -104,7 +119,7 @@ def _remove_older(output_dir: pathlib.Path) -> None:
     (output_dir / CELLS_FILE).unlink(missing_ok=True)
     labels: dict[tuple[str, str], dict[str, None]] = {}
     for row in rows:
-        if row.well != POOLED:
+        if row.well != POOLED and row.metric != FAILED:
             labels.setdefault((row.condition, row.well), {})[row.label] = None
     wells = list(labels)
     for well, name in zip(wells, _picture_names(wells), strict=False):

@@ -12,7 +12,7 @@ from collections.abc import (
 from matplotlib.figure import Figure
 
 from isl.errors import InputError
-from isl.evaluation.judging import build_scorers, judge_model
+from isl.evaluation.judging import Judgement, build_scorers, judge_model
 from isl.evaluation.model_scoring import ModelScorer
 from isl.evaluation.objects import check_pixel_size
 from isl.evaluation.parts import Part
@@ -168,12 +168,11 @@ def _title(images: RegionImages) -> str:
     )
 
 
-def _results(
-    scored: Iterable[tuple[Well, WellScores]], names: Sequence[str]
-) -> Named:
-    for (well, scores), name in zip(scored, names, strict=True):
+def _results(judgements: Sequence[Judgement], names: Sequence[str]) -> Named:
+    for judgement, name in zip(judgements, names, strict=True):
         # Otherwise what is decoded of all wells would stay in memory.
-        yield from _result(well.copied(), scores, name)
+        well = judgement.part.well.copied()
+        yield from _result(well, judgement.score(), name)
 
 
 def _result(well: Well, scores: WellScores, name: str) -> Named:

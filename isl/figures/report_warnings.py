@@ -6,6 +6,7 @@ from isl.evaluation.cells import CellComparison
 from isl.evaluation.pixels import JointHistogram
 from isl.evaluation.tables import POOLED, MetricRow
 from isl.evaluation.wells import (
+    FailedWell,
     WellScores,
     pool_cells,
     pool_labels,
@@ -49,6 +50,22 @@ def find_warnings(
             if texts:
                 warnings.append(f"{start}{label}: {' '.join(texts)}")
     return warnings
+
+
+def find_missing(
+    failures: Sequence[FailedWell], num_scored: int
+) -> Iterator[str]:
+    """Yields a sentence on wells that are in no number, if there are any.
+
+    Args:
+        failures: Wells that could not be scored.
+        num_scored: How many were.
+    """
+    if failures:
+        yield (
+            f"{len(failures)} of {len(failures) + num_scored} wells failed "
+            f"and are in no number: {'; '.join(map(str, failures))}"
+        )
 
 
 def _of_wells(wells: Sequence[WellScores]) -> Iterator[str]:

@@ -35,6 +35,11 @@ def network_from_dict(values: Mapping[str, Any]) -> Network:
     return kind.from_dict(values)
 
 
+def has_batch_norm(network: Network) -> bool:
+    """Whether a network has batch normalisations."""
+    return not isinstance(network, UNet) or network.batch_norm
+
+
 def with_width(network: Network, base_filters: int) -> Network:
     """Returns the same network at another width."""
     if isinstance(network, UNet):

@@ -13,14 +13,13 @@ import functools
 import pathlib
 import platform
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import tqdm
 
 from isl.claims import claim
-from isl.errors import InputError
+from isl.errors import InputError, describe_failure
 from isl.files import remove_leftovers
 from isl.images import PlateWriter, describe_choice
 from isl.prediction.input_files import find_change, read_states
@@ -158,7 +157,7 @@ def predict_well(job: PlateJob, well: PlateWell, wait: bool = False) -> Outcome:
                 return _predict(job, well, ready)
             # Whatever is wrong with a well, others may be well.
             except Exception as error:
-                return Outcome(name, FAILED, _describe(error))
+                return Outcome(name, FAILED, describe_failure(error))
 
 
 def _predict(job: PlateJob, well: PlateWell, ready: ReadyModel) -> Outcome:
@@ -224,13 +223,3 @@ def _load(
             f"another one on {platform.node()}"
         )
     return load_ready_model(model, request, num_threads)
-
-
-def _describe(error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    if isinstance(error, (InputError, OSError)):
-        return reason
-    # A defect of ours: say where.
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{pathlib.PurePath(frame.filename).name}:{frame.lineno}"
-    return f"{type(error).__name__} in {place}: {reason}"

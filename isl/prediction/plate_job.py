@@ -25,6 +25,7 @@ from isl.network.model_folder import (
 )
 from isl.network.shipped import find_model
 from isl.prediction.input_files import FileState, find_change
+from isl.prediction.predictor import select_planes
 from isl.prediction.request import Request, check_request
 from isl.prediction.well_inputs import WellInput
 from isl.preprocessing.output import FORMATS, PLATE, WellWriter
@@ -131,12 +132,13 @@ def open_plate_job(
         The job, and its wells.
 
     Raises:
-        InputError: If the model is none or cannot answer the request, or the
-            folder holds predictions by another model, with other settings,
-            of other wells or of files that have changed since, or something
-            else.
+        InputError: If the model is none or cannot answer the request, no
+            well has the planes that were asked for, or the folder holds
+            predictions by another model, with other settings, of other wells
+            or of files that have changed since, or something else.
     """
-    request = check_request(request, load_description(model))
+    description = load_description(model)
+    request = check_request(request, description)
     # Workers may have another current directory.
     model = find_model(model).resolve()
     job = PlateJob(
@@ -159,6 +161,7 @@ def open_plate_job(
     # Values do not depend on it, and another one may need less memory.
     free = {"tile_size": settings.pop("tile_size"), "model_folder": str(model)}
     _check_settings(output, settings, wells)
+    _check_z_planes(request, description.num_z, inputs)
     # Others may begin at the same moment, as the jobs of an array do.
     with claim(pathlib.Path(output, CLAIMS, ".begin.lock"), wait=True):
         stored = _check_settings(output, settings, wells)
@@ -236,6 +239,41 @@ def _check_same(path: pathlib.Path, what: str, before: Any, now: Any) -> None:
             f"({before}); choose a new folder or the same settings. "
             f"Received: {now}"
         )
+
+
+def _check_z_planes(
+    request: Request, num_z: int, inputs: Sequence[WellInput]
+) -> None:
+    """Checks that the planes that were asked for are there.
+
+    Wells are opened up to the first that has them; others without them are
+    told of when it is their turn, likewise what cannot be opened.
+
+    Args:
+        request: What is asked of the model.
+        num_z: Planes that it takes.
+        inputs: The wells.
+
+    Raises:
+        InputError: If no well that can be opened has them.
+    """
+    if request.z_planes is None:
+        return
+    first_error = None
+    for well in inputs:
+        try:
+            opened = well.open()
+        # As `predict_well`, which says what it is.
+        except Exception:
+            continue
+        try:
+            select_planes(num_z, opened, request.z_planes)
+        except InputError as error:
+            first_error = first_error or error
+        else:
+            return
+    if first_error is not None:
+        raise first_error
 
 
 def _check_files(

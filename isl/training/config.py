@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from isl.errors import InputError
@@ -13,11 +14,17 @@ from isl.network.architecture import (
 )
 from isl.network.intensity_bins import NUM_BINS
 from isl.network.losses import PIXEL_LOSSES, REGRESSION_LOSS
-from isl.network.networks import Network, fit_output_size
+from isl.network.networks import (
+    Network,
+    fit_output_size,
+    has_batch_norm,
+)
 from isl.network.precision import PRECISIONS
 from isl.training.augmentation import IntensityChanges
 
 SCHEDULES = ("constant", "cosine")
+
+_OF_BATCH_NORM = ("momentum", "frozen_norm_share", "recalibration_batches")
 
 _AT_LEAST_ONE = (
     "batch_size",
@@ -264,15 +271,6 @@ class TrainConfig:
                     f"{name} must be at most {largest}: {reason}. Received: "
                     f"{getattr(self, name)}"
                 )
-        for name, reason in (
-            ("averaging", "averaged weights have no statistics of their own"),
-            ("dropout", "those of training lack what is left out"),
-        ):
-            if getattr(self, name) and not self.recalibration_batches:
-                raise InputError(
-                    f"recalibration_batches must be at least 1 with {name}: "
-                    f"{reason}. Received: 0"
-                )
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -293,10 +291,24 @@ class TrainConfig:
                 f"labels must be at least one, each once. Received: "
                 f"{','.join(labels) or 'none'}"
             )
+        self._check_statistics()
         self._check_dropout()
         self._check_heads()
         self._check_transfer()
         self._check_towers()
+
+    def _check_statistics(self) -> None:
+        if self.recalibration_batches or not has_batch_norm(self.architecture):
+            return
+        for name, reason in (
+            ("averaging", "averaged weights have no statistics of their own"),
+            ("dropout", "those of training lack what is left out"),
+        ):
+            if getattr(self, name):
+                raise InputError(
+                    f"recalibration_batches must be at least 1 with {name}: "
+                    f"{reason}. Received: 0"
+                )
 
     def _check_dropout(self) -> None:
         if self.dropout and self.frozen_norm_share == 1:
@@ -387,6 +399,24 @@ def describe_setting(name: str) -> str:
     if meaning is None:
         raise KeyError(name)
     return " ".join(meaning.group(1).split())
+
+
+def describe_unused(
+    config: TrainConfig, settings: Iterable[str]
+) -> dict[str, str]:
+    """Says which settings do nothing for the network.
+
+    Args:
+        config: The run.
+        settings: Names of those that were asked for.
+
+    Returns:
+        Each of them that does nothing, to the reason.
+    """
+    if has_batch_norm(config.architecture):
+        return {}
+    reason = "no effect, as the network has no batch normalisation"
+    return {name: reason for name in settings if name in _OF_BATCH_NORM}
 
 
 def with_network(config: TrainConfig, network: Network) -> TrainConfig:
