@@ -3,10 +3,11 @@
 import numpy as np
 from scipy import ndimage
 
-from isl.evaluation.cells import DeadImages, compare_cells
+from isl.evaluation.cells import compare_cells
 from isl.evaluation.distributions import BRIGHT_BIN, PixelDistributions
 from isl.evaluation.scoring import LabelScores, true_bins
 from isl.evaluation.tile_scoring import score_tiles
+from isl.evaluation.viability import DeadImages
 from isl.evaluation.wells import WellScores
 from isl.images import Well
 from tests.tiny_runs import disks

@@ -9,12 +9,12 @@ from scipy import ndimage
 from isl.evaluation.cell_table import CELL_COLUMNS, write_cells
 from isl.evaluation.cells import (
     Cell,
-    DeadImages,
     compare_cells,
     count_pairs,
     measure_cells,
     pearson,
 )
+from isl.evaluation.viability import DeadImages, Viability, viability_metrics
 
 SHAPE = (60, 90)
 
@@ -130,6 +130,38 @@ def test_balanced_accuracy_needs_both_kinds():
     ).metrics()
     assert metrics["live_dead_accuracy"] == 1
     assert metrics["live_dead_balanced_accuracy"] is None
+
+
+def test_every_true_nucleus_is_judged_by_its_own_outline():
+    found = draw(*NUCLEI[1:])  # The prediction does not show the first.
+    predicted_dead = draw((5, 30, 10, 0.8), (5, 60, 12, 0.6))
+    predicted_dead[predicted_dead == 0.1] = 0  # Means of 0.1 are not all 0.1.
+    dead = DeadImages(DEAD, predicted_dead, 0.5)
+    cells = compare_cells(TRUE, found, segment, dead)
+    assert [x.true_margin for x in cells.viability] == pytest.approx(
+        [-0.4, 0.3, -0.4, 0.3]
+    )
+    assert [x.predicted_margin for x in cells.viability] == pytest.approx(
+        [-0.5, 0.3, 0.1, -0.5]
+    )
+    metrics = cells.metrics()
+    assert metrics["viability_accuracy"] == 0.5
+    assert metrics["viability_balanced_accuracy"] == 0.5
+    assert metrics["viability_majority"] == 0.5
+    assert metrics["viability_dead_true"] == 2
+    assert metrics["viability_dead_predicted"] == 2
+    # Pairs of dead and living: two right, one wrong, one tie.
+    assert metrics["viability_auc"] == pytest.approx(2.5 / 4)
+    assert (cells + cells).metrics()["viability_dead_true"] == 4
+
+
+def test_area_under_the_curve_needs_both_kinds():
+    nuclei = [Viability(-0.2, 0.1), Viability(-0.1, -0.3)]
+    metrics = viability_metrics(nuclei)
+    assert metrics["viability_auc"] is None
+    assert metrics["viability_balanced_accuracy"] is None
+    assert metrics["viability_accuracy"] == 0.5
+    assert viability_metrics([]) == {}
 
 
 def test_images_add_up():

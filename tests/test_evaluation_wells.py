@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from isl.evaluation.cells import DeadImages, compare_cells
+from isl.evaluation.cells import compare_cells
 from isl.evaluation.details import metric_details
 from isl.evaluation.distributions import PixelDistributions
 from isl.evaluation.neurites import NeuriteComparison
@@ -15,6 +15,7 @@ from isl.evaluation.scoring import read_true_bins
 from isl.evaluation.tables import POOLED, read_details, read_metrics_csv
 from isl.evaluation.tile_scores import bootstrap_intervals, pool
 from isl.evaluation.tile_scoring import score_tiles
+from isl.evaluation.viability import DeadImages
 from isl.evaluation.wells import WellScores, empty_scores, metric_rows
 from tests.tiny_runs import disks
 

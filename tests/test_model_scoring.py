@@ -67,15 +67,18 @@ def test_images_are_those_of_the_predictor(network, scorer):
     model, description = network
     well = disks()
     predictor = build_predictor(
-        model, description, ("DISK",), ("median", "standard_deviation")
+        model, description, ("DISK",), ("median", "standard_deviation", "mean")
     )
-    expected = np.zeros((2, *well.shape))
+    expected = np.zeros((3, *well.shape))
     tiling = plan_tiles(MICRO, well.shape)
     for rows, columns, values in iter_predictions(predictor, well, tiling):
         expected[:, rows, columns] = values
-    scores = score_model(scorer, "c", well, Region())
+    scores = score_model(scorer, "c", well, Region(), averaged=("DISK", "DEAD"))
+    assert list(scores.means) == ["DISK"]
     for images, image in zip(
-        (scores.predictions, scores.deviations), expected, strict=True
+        (scores.predictions, scores.deviations, scores.means),
+        expected,
+        strict=True,
     ):
         assert images["DISK"].dtype == np.uint8
         # Rounding may fall to either side.

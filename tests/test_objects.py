@@ -141,6 +141,21 @@ def test_threshold_of_death_is_that_of_the_truth(well):
     assert dimmed.metrics()["dead_true"] == found.metrics()["dead_true"]
 
 
+def test_dead_cells_are_told_by_means_where_they_are_known(well):
+    labels = truth(well, NUCLEI, DEAD)
+    scores = scored(well, labels)
+    # Rarely bright pixels: their medians are dark, their means are not.
+    scores.predictions[DEAD][:] = 0
+    dark = add_objects(scores, well, SPEC).cells[NUCLEI].metrics()
+    assert dark["dead_predicted"] == dark["viability_dead_predicted"] == 0
+    told = dataclasses.replace(scores, means={DEAD: labels[DEAD]})
+    judged = add_objects(told, well, SPEC)
+    metrics = judged.cells[NUCLEI].metrics()
+    assert metrics["dead_predicted"] == metrics["dead_true"] > 0
+    assert metrics["viability_accuracy"] == metrics["viability_auc"] == 1
+    assert not judged.means
+
+
 def test_without_a_block_or_labels_there_is_nothing(well):
     scores = scored(well, truth(well, "MAP2_CONFOCAL"))
     plain = dataclasses.replace(SPEC, evaluation=None)

@@ -25,6 +25,7 @@ from isl.prediction.output import predict_to_file
 from isl.prediction.predictor import build_predictor
 from isl.prediction.tiles import plan_tiles
 from isl.specs import DatasetSpec, Region
+from isl.specs.evaluation import DeadSpec, EvaluationSpec, NucleiSpec
 from tests.tiny_runs import MICRO, disks
 
 
@@ -129,6 +130,28 @@ def test_what_is_stored_besides_is_used(network, scorer, tmp_path):
     tiles = scores.tiles["DISK"]
     assert tiles[0].mae() == pytest.approx(direct.tiles["DISK"][0].mae())
     assert np.isnan(tiles[0].sums.metrics()["nll"])
+
+
+@pytest.mark.parametrize("names", [("median", "mean"), ("median",)])
+def test_means_of_dead_cells_are_used_where_they_are_stored(
+    network, scorer, tmp_path, names
+):
+    model, description = network
+    well = disks()
+    path = str(tmp_path / "A1.ome.tif")
+    predictor = build_predictor(model, description, statistics=names)
+    predict_to_file(path, predictor, well, plan_tiles(MICRO, well.shape))
+    part = part_of(well, labels=("DISK", "INVERSE"))
+    evaluation = EvaluationSpec(
+        nuclei=NucleiSpec(("DISK",)), dead=DeadSpec("INVERSE")
+    )
+    spec = dataclasses.replace(part.spec, evaluation=evaluation)
+    (stored,) = open_stored_parts(path, [dataclasses.replace(part, spec=spec)])
+    scores = score_prediction(stored, well)
+    assert list(scores.means) == ["INVERSE"] * (len(names) - 1)
+    direct = score_model(scorer, "c", well, Region(), averaged=spec.dead_labels)
+    for label, image in scores.means.items():
+        np.testing.assert_array_equal(image, direct.means[label])
 
 
 def test_a_label_predicted_by_another_gives_what_numpy_gives(tmp_path):

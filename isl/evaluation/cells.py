@@ -18,6 +18,14 @@ from isl.evaluation.matching import (
     overlaps,
 )
 from isl.evaluation.nuclei import Segmenter
+from isl.evaluation.viability import (
+    DeadImages,
+    Viability,
+    accuracies,
+    confusion_matrix,
+    judge_nuclei,
+    viability_metrics,
+)
 
 # Of the curve of precision and recall over the strictness of a match.
 IOU_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 20))
@@ -44,22 +52,6 @@ class Cell:
     intensity: float
     dead_intensity: float | None = None
     is_dead: bool | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class DeadImages:
-    """The label that tells dead cells, true and predicted.
-
-    Attributes:
-        true: Intensities in [0, 1], [row, column].
-        predicted: Likewise.
-        threshold: Mean intensity over a nucleus from which it is dead, in
-            truth and prediction.
-    """
-
-    true: np.ndarray
-    predicted: np.ndarray
-    threshold: float
 
 
 def measure_cells(
@@ -118,6 +110,7 @@ class CellComparison:
         missed: True cells without a match.
         added: Predicted cells without a match.
         curve: Smallest IoU of a match to the number of matches.
+        viability: Of each true cell; empty without a label of dead cells.
     """
 
     errors: CellErrors
@@ -125,6 +118,7 @@ class CellComparison:
     missed: tuple[Cell, ...]
     added: tuple[Cell, ...]
     curve: Mapping[float, int]
+    viability: tuple[Viability, ...] = ()
 
     def __add__(self, other: "CellComparison") -> "CellComparison":
         """Adds the cells of another image."""
@@ -134,6 +128,7 @@ class CellComparison:
             self.missed + other.missed,
             self.added + other.added,
             {iou: n + other.curve[iou] for iou, n in self.curve.items()},
+            self.viability + other.viability,
         )
 
     def metrics(self) -> dict[str, float | None]:
@@ -151,6 +146,7 @@ class CellComparison:
             "cell_area_pearson": self._correlation("area"),
             "cell_intensity_pearson": self._correlation("intensity"),
             **self._live_dead(),
+            **viability_metrics(self.viability),
         }
 
     def iou_curve(self) -> list[dict[str, float | None]]:
@@ -180,31 +176,18 @@ class CellComparison:
             if there is no label of dead cells.
         """
         calls = [
-            (int(one.is_dead), int(other.is_dead))
+            (one.is_dead, other.is_dead)
             for one, other in self.matched
             if one.is_dead is not None and other.is_dead is not None
         ]
-        if not calls:
-            return None
-        table = np.zeros((2, 2), np.int64)
-        np.add.at(table, tuple(np.transpose(calls)), 1)
-        return table
+        return confusion_matrix(calls) if calls else None
 
     def _live_dead(self) -> dict[str, float | None]:
         table = self.confusion()
         if table is None:
             return {}
-        total = table.sum()
-        alive, dead = (
-            table[k, k] / table[k].sum() if table[k].sum() else None
-            for k in (0, 1)
-        )
-        balanced = None if None in (alive, dead) else (alive + dead) / 2
-        return {
-            "live_dead_accuracy": float(np.trace(table) / total),
-            "live_dead_balanced_accuracy": balanced,
-            # What calling every cell alive, or every cell dead, would reach.
-            "live_dead_majority": float(table.sum(axis=1).max() / total),
+        found = {f"live_dead_{k}": v for k, v in accuracies(table).items()}
+        return found | {
             "dead_true": float(table[1].sum()),
             "dead_predicted": float(table[:, 1].sum()),
         }
@@ -291,6 +274,7 @@ def compare_cells(
         missed=_others(true_cells, matched_true),
         added=_others(predicted_cells, matched_predicted),
         curve={iou: len(match(found, iou)) for iou in IOU_THRESHOLDS},
+        viability=judge_nuclei(true_regions, dead) if dead else (),
     )
 
 

@@ -71,7 +71,12 @@ def judge_model(
         # Pictures read a little of the well again; all of it would stay.
         well = part.well.copied()
         scores = score_model(
-            scorer, part.spec.condition, well, part.region, show_progress
+            scorer,
+            part.spec.condition,
+            well,
+            part.region,
+            show_progress,
+            averaged=part.spec.dead_labels,
         )
         return add_objects(scores, well, part.spec, segmenter)
 

@@ -1,7 +1,7 @@
 """Scores all labels of a well by a network."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -97,6 +97,7 @@ def score_model(
     well: Well,
     region: Region,
     show_progress: bool = False,
+    averaged: Collection[str] = (),
 ) -> WellScores:
     """Predicts a region of a well, mirrored at the edges, and scores it.
 
@@ -109,6 +110,7 @@ def score_model(
         well: The well.
         region: The part to score.
         show_progress: Shows a progress bar on standard error.
+        averaged: Labels whose means are kept as images.
 
     Raises:
         InputError: If the well is too small or a file cannot be decoded.
@@ -121,7 +123,10 @@ def score_model(
         for label in labels
         if scorer.model.output[label].shape[-1] > NUM_POINT_QUANTITIES
     ]
-    scores = empty_scores(condition, well, rows, columns, labels, uncertain)
+    means = [label for label in labels if label in averaged]
+    scores = empty_scores(
+        condition, well, rows, columns, labels, uncertain, means
+    )
     sums = {label: DistributionSums(rows, columns) for label in labels}
     for tile in iter_scored_tiles(scorer, well, rows, columns, show_progress):
         add_scores(scores.labels, tile.values, tile.truth)
@@ -204,6 +209,8 @@ def _keep(
     for label, values in tile.values.items():
         found = dict(zip(QUANTITIES, np.moveaxis(values, -1, 0), strict=False))
         scores.predictions[label][tile.place] = np.rint(found["median"])
+        if label in scores.means:
+            scores.means[label][tile.place] = np.rint(found["mean"])
         if label in scores.deviations:
             scores.deviations[label][tile.place] = np.rint(
                 found["deviation"] * (NUM_BINS - 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isl.errors import InputError
-from isl.evaluation.cells import CellComparison, DeadImages, compare_cells
+from isl.evaluation.cells import CellComparison, compare_cells
 from isl.evaluation.neurites import (
     NeuriteComparison,
     NeuriteSettings,
@@ -17,6 +17,7 @@ from isl.evaluation.neurites import (
 )
 from isl.evaluation.nuclei import NucleiSettings, Segmenter, segment_nuclei
 from isl.evaluation.scoring import true_bins
+from isl.evaluation.viability import DeadImages
 from isl.evaluation.wells import WellScores
 from isl.images import Well
 from isl.network.intensity_bins import NUM_BINS
@@ -65,6 +66,7 @@ def add_objects(
         cells=_find_cells(scores, well, evaluation, segmenter),
         neurites=_find_neurites(scores, well, evaluation),
         camera_slopes=_camera_slopes(scores, spec.normalization),
+        means={},
     )
 
 
@@ -153,7 +155,13 @@ def _dead_images(
     histogram = scores.labels[dead.label].histogram
     threshold = histogram.label_median()
     threshold += dead.contrast * _deviation(scores, dead.label)
-    return DeadImages(*_images(scores, well, dead.label), threshold)
+    true, predicted = _images(scores, well, dead.label)
+    if dead.label in scores.means:
+        # Of a mean over a nucleus the expectation is the mean of the pixels'
+        # expectations; medians of a dye that few cells have are dark even
+        # where it is likely.
+        predicted = _intensities(scores.means[dead.label])
+    return DeadImages(true, predicted, threshold)
 
 
 def _find_neurites(
@@ -185,10 +193,14 @@ def _images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Truth and prediction, float32 intensities, [row, column]."""
     truth = well.read_label(label, scores.rows, scores.columns)
-    return tuple(
-        bins.astype(np.float32) / np.float32(NUM_BINS - 1)
-        for bins in (true_bins(truth), scores.predictions[label])
+    return (
+        _intensities(true_bins(truth)),
+        _intensities(scores.predictions[label]),
     )
+
+
+def _intensities(bins: np.ndarray) -> np.ndarray:
+    return bins.astype(np.float32) / np.float32(NUM_BINS - 1)
 
 
 def _pixel_size_um(well: Well, evaluation: EvaluationSpec) -> float:

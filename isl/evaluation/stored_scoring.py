@@ -291,8 +291,8 @@ def _annotated(stored: Sequence[StoredPart], key: str) -> list[str]:
 def score_prediction(stored: StoredPart, well: Well) -> WellScores:
     """Scores the medians of a stored prediction of a well.
 
-    Standard deviations and the quantiles of 5, 25, 75 and 95 % are used where
-    they are stored; distributions are not, so likelihoods are undefined.
+    Standard deviations, the quantiles of 5, 25, 75 and 95 % and means are used
+    where they are stored; distributions are not, so likelihoods are undefined.
 
     Args:
         stored: From `open_stored_parts`.
@@ -303,9 +303,20 @@ def score_prediction(stored: StoredPart, well: Well) -> WellScores:
     """
     found = stored.labels
     uncertain = [x for x in found if stored.stored.has(x, _DEVIATION)]
-    condition = stored.part.spec.condition
+    spec = stored.part.spec
+    averaged = [
+        label
+        for label in spec.dead_labels
+        if label in found and stored.stored.has(label, "mean")
+    ]
     scores = empty_scores(
-        condition, well, stored.rows, stored.columns, found, uncertain
+        spec.condition,
+        well,
+        stored.rows,
+        stored.columns,
+        found,
+        uncertain,
+        averaged,
     )
     for label in found:
         _score_channels(scores, stored.stored, well, label)
@@ -348,6 +359,9 @@ def _score_channels(
         predicted = _bins(stored.read(label, "median", rows, columns))
         scores.labels[label].add(true, predicted, None)
         scores.predictions[label][band] = predicted
+        if label in scores.means:
+            mean = stored.read(label, "mean", rows, columns)
+            scores.means[label][band] = _bins(mean)
         if label in scores.deviations:
             deviation = stored.read(label, _DEVIATION, rows, columns)
             scores.labels[label].statistics.add_deviation(deviation)

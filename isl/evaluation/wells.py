@@ -42,6 +42,8 @@ class WellScores:
         predictions: Label to the bins of the median, uint8, [row, column].
         deviations: Label to the standard deviation of the predicted
             distribution, uint8, [row, column]: round(255 x intensity).
+        means: Label to the mean of the predicted distribution, likewise, of
+            labels whose objects are judged by it; until they are judged.
         tiles: Label to the scores of its tiles, row by row.
         cells: Nuclear label to its cells.
         neurites: Label of axons or dendrites to its lines.
@@ -58,6 +60,7 @@ class WellScores:
     deviations: Mapping[str, np.ndarray] = dataclasses.field(
         default_factory=dict
     )
+    means: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     tiles: Mapping[str, tuple[TileScores, ...]] = dataclasses.field(
         default_factory=dict
     )
@@ -98,6 +101,7 @@ def empty_scores(
     columns: slice,
     labels: Collection[str],
     uncertain: Collection[str],
+    averaged: Collection[str] = (),
 ) -> WellScores:
     """Returns scores of no pixel yet, to be filled.
 
@@ -108,6 +112,7 @@ def empty_scores(
         columns: Columns to score.
         labels: Labels to score.
         uncertain: Labels with a standard deviation.
+        averaged: Labels whose means are kept.
     """
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     return WellScores(
@@ -118,6 +123,7 @@ def empty_scores(
         labels={label: LabelScores() for label in labels},
         predictions={label: np.zeros(shape, np.uint8) for label in labels},
         deviations={label: np.zeros(shape, np.uint8) for label in uncertain},
+        means={label: np.zeros(shape, np.uint8) for label in averaged},
     )
 
 

@@ -228,6 +228,41 @@ METRICS = {
         LIFE,
         is_count=True,
     ),
+    "viability_accuracy": Meaning(
+        "Accuracy, all nuclei",
+        "Share of all true nuclei that truth and prediction both call alive or "
+        "both call dead, by the outlines of the truth.",
+        LIFE,
+    ),
+    "viability_majority": Meaning(
+        "Always guessing the larger class, all nuclei",
+        "What calling every true nucleus alive, or every one dead, would "
+        "reach.",
+        LIFE,
+    ),
+    "viability_balanced_accuracy": Meaning(
+        "Balanced accuracy, all nuclei",
+        "As above, of all true nuclei; guessing gives 0.5.",
+        LIFE,
+    ),
+    "viability_auc": Meaning(
+        "Area under the curve, all nuclei",
+        "How often, of a dead and a living nucleus, the dead one is predicted "
+        "brighter; 0.5 by chance, no threshold of the prediction is needed.",
+        LIFE,
+    ),
+    "viability_dead_true": Meaning(
+        "Dead, true, all nuclei",
+        "True nuclei that are dead.",
+        LIFE,
+        is_count=True,
+    ),
+    "viability_dead_predicted": Meaning(
+        "Dead, predicted, all nuclei",
+        "True nuclei whose pixels are predicted as those of a dead one.",
+        LIFE,
+        is_count=True,
+    ),
     "neurite_length_true": Meaning(
         "True length, pixels",
         "Length of the lines (axons, dendrites) found in the true label; lines "

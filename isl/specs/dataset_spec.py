@@ -144,6 +144,12 @@ class DatasetSpec:
     citation: str | None = None
 
     @property
+    def dead_labels(self) -> tuple[str, ...]:
+        """The label that tells dead cells, if `evaluation` names one."""
+        dead = self.evaluation.dead if self.evaluation else None
+        return () if dead is None else (dead.label,)
+
+    @property
     def label_files(self) -> tuple[str, ...]:
         """Names of the label images: of `NEURITE` also those it is made of."""
         return self.labels + (NEURITE_PARTS if NEURITE in self.labels else ())
