@@ -58,6 +58,32 @@ def pixel_ranked_probability_score(
     return ops.sum((cumulative - reached) ** 2, axis=-1) / (num_bins - 1)
 
 
+RPS_WEIGHT = 10.0
+"""Of the ranked probability score in `pixel_combined_score`: with it, the two
+parts are about as large for the labels that we have."""
+
+
+def pixel_combined_score(
+    logits: keras.KerasTensor, bins: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Cross-entropy and `RPS_WEIGHT` times the ranked probability score.
+
+    Both are proper scores, so their sum is one: no other prediction than the
+    true distribution has a better expectation. The first asks for the right
+    probability of the very bin, the second for intensities that are not far
+    off, which teaches rare bright pixels sooner.
+
+    Args:
+        logits: [..., bin].
+        bins: True bins, integers, [...].
+
+    Returns:
+        float32, [...].
+    """
+    score = pixel_ranked_probability_score(logits, bins)
+    return pixel_cross_entropy(logits, bins) + RPS_WEIGHT * score
+
+
 def masked_mean(
     values: keras.KerasTensor, weights: keras.KerasTensor
 ) -> keras.KerasTensor:
@@ -99,6 +125,7 @@ REGRESSION_LOSS = "mean_squared_error"
 _BIN_LOSSES = {
     "cross_entropy": pixel_cross_entropy,
     "ranked_probability_score": pixel_ranked_probability_score,
+    "combined_score": pixel_combined_score,
 }
 PIXEL_LOSSES = (*_BIN_LOSSES, REGRESSION_LOSS)
 """Names of losses."""

@@ -86,8 +86,9 @@ class TrainConfig:
         recalibration_batches: Batches over which the moving statistics are
             averaged anew after each epoch, and once more when they are
             frozen; 0: they are left as they are, as in the original.
-        loss: cross_entropy, ranked_probability_score or mean_squared_error;
-            it decides the heads, see `with_loss`.
+        loss: cross_entropy, ranked_probability_score, combined_score (both,
+            see `isl.network.losses.pixel_combined_score`) or
+            mean_squared_error; it decides the heads, see `with_loss`.
         label_stride: Heads learn from one pixel of each cell of this many
             rows and columns (`isl.training.supervision`); 1: from all.
         include_autoencoding: Adds heads that predict the input planes.
