@@ -7,7 +7,7 @@ import pytest
 from isl.network import losses
 from isl.network.losses import MaskedLoss
 
-NAMES = ["cross_entropy", "ranked_probability_score"]
+NAMES = ["cross_entropy", "ranked_probability_score", "combined_score"]
 
 
 def to_numpy(x):
@@ -78,6 +78,15 @@ def test_ranked_probability_score_equals_loops():
         expected.append(score)
     found = losses.pixel_ranked_probability_score(logits, bins)
     np.testing.assert_allclose(to_numpy(found), expected, atol=1e-6)
+
+
+def test_combined_score_is_the_sum_of_both(pixels):
+    logits, bins = pixels
+    both, entropy, ranked = (
+        to_numpy(losses.pixel_losses(name, logits, uint16(bins)))
+        for name in ("combined_score", "cross_entropy", NAMES[1])
+    )
+    np.testing.assert_allclose(both, entropy + 10 * ranked, rtol=1e-6)
 
 
 def test_masked_mean_divides_by_the_number_of_weights():
