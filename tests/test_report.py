@@ -297,6 +297,19 @@ def test_the_page_says_how_many_nuclei_were_called_alive_or_dead(page):
     assert "Of 2,000 matched nuclei 90 % are rightly called" in text
 
 
+def test_summary_of_all_true_nuclei():
+    values = {"viability_accuracy": 0.8, "viability_majority": 0.75}
+    text = summary(**values, viability_auc=0.725)
+    assert text == (
+        "Within the outlines of the true nuclei, all of them, 80 % are rightly "
+        "called alive or dead; always guessing the larger class would give 75 "
+        "%. Of a dead and a living one the dead one is predicted brighter in "
+        "72 % of cases (50 % by chance)."
+    )
+    one_kind = summary(**values, viability_auc=None)
+    assert one_kind.endswith("would give 75 %.")
+
+
 def test_summary_of_lines():
     text = summary(neurite_completeness=0.5, neurite_correctness=0.25)
     assert "50 % of the length are found; 25 %" in text

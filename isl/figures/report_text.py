@@ -66,6 +66,7 @@ def summarise(
         sentences.append(_calibration(metrics["coverage_90"].value))
     values = {name: row.value for name, row in metrics.items()}
     sentences.append(_cells(values))
+    sentences.append(_viability(values))
     if "confusion" in details:
         sentences.append(_life(values, details["confusion"]))
     sentences.append(_neurites(values))
@@ -89,6 +90,24 @@ def _cells(values: Mapping[str, float | None]) -> str:
         f"{text}; {100 * recall:.0f} % of the true ones match a predicted one "
         "closely in place and shape (an intersection over union of 0.5 or "
         "more)."
+    )
+
+
+def _viability(values: Mapping[str, float | None]) -> str:
+    if "viability_accuracy" not in values:
+        return ""
+    auc = values["viability_auc"]
+    text = (
+        "Within the outlines of the true nuclei, all of them, "
+        f"{100 * values['viability_accuracy']:.0f} % are rightly called alive "
+        "or dead; always guessing the larger class would give "
+        f"{100 * values['viability_majority']:.0f} %"
+    )
+    if auc is None:
+        return f"{text}."
+    return (
+        f"{text}. Of a dead and a living one the dead one is predicted "
+        f"brighter in {100 * auc:.0f} % of cases (50 % by chance)."
     )
 
 
