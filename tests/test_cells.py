@@ -138,10 +138,11 @@ def test_every_true_nucleus_is_judged_by_its_own_outline():
     predicted_dead[predicted_dead == 0.1] = 0  # Means of 0.1 are not all 0.1.
     dead = DeadImages(DEAD, predicted_dead, 0.5)
     cells = compare_cells(TRUE, found, segment, dead)
-    assert [x.true_margin for x in cells.viability] == pytest.approx(
+    (judged,) = cells.viability
+    assert [x.true_margin for x in judged] == pytest.approx(
         [-0.4, 0.3, -0.4, 0.3]
     )
-    assert [x.predicted_margin for x in cells.viability] == pytest.approx(
+    assert [x.predicted_margin for x in judged] == pytest.approx(
         [-0.5, 0.3, 0.1, -0.5]
     )
     metrics = cells.metrics()
@@ -152,16 +153,31 @@ def test_every_true_nucleus_is_judged_by_its_own_outline():
     assert metrics["viability_dead_predicted"] == 2
     # Pairs of dead and living: two right, one wrong, one tie.
     assert metrics["viability_auc"] == pytest.approx(2.5 / 4)
+    assert cells.judged == 4
+    assert (cells + cells).judged == 8
     assert (cells + cells).metrics()["viability_dead_true"] == 4
 
 
 def test_area_under_the_curve_needs_both_kinds():
     nuclei = [Viability(-0.2, 0.1), Viability(-0.1, -0.3)]
-    metrics = viability_metrics(nuclei)
+    metrics = viability_metrics([nuclei])
     assert metrics["viability_auc"] is None
     assert metrics["viability_balanced_accuracy"] is None
     assert metrics["viability_accuracy"] == 0.5
-    assert viability_metrics([]) == {}
+    assert viability_metrics([]) == viability_metrics([()]) == {}
+
+
+def test_nuclei_of_two_images_are_not_ranked_together():
+    # One prediction for all: margins differ by the thresholds alone, and the
+    # image of the lower one has more dead nuclei.
+    low = [Viability(0.1, 0.2)] * 3 + [Viability(-0.1, 0.2)]
+    high = [Viability(0.1, -0.2)] + [Viability(-0.1, -0.2)] * 3
+    metrics = viability_metrics([low, high])
+    assert metrics["viability_auc"] == 0.5
+    right = [Viability(0.1, 0.3), Viability(-0.1, 0.2)]
+    assert viability_metrics([low, high, right])["viability_auc"] == (
+        pytest.approx(4 / 7)
+    )
 
 
 def test_images_add_up():

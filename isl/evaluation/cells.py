@@ -110,7 +110,8 @@ class CellComparison:
         missed: True cells without a match.
         added: Predicted cells without a match.
         curve: Smallest IoU of a match to the number of matches.
-        viability: Of each true cell; empty without a label of dead cells.
+        viability: Of each true cell, by image; empty without a label of dead
+            cells.
     """
 
     errors: CellErrors
@@ -118,7 +119,7 @@ class CellComparison:
     missed: tuple[Cell, ...]
     added: tuple[Cell, ...]
     curve: Mapping[float, int]
-    viability: tuple[Viability, ...] = ()
+    viability: tuple[tuple[Viability, ...], ...] = ()
 
     def __add__(self, other: "CellComparison") -> "CellComparison":
         """Adds the cells of another image."""
@@ -130,6 +131,11 @@ class CellComparison:
             {iou: n + other.curve[iou] for iou, n in self.curve.items()},
             self.viability + other.viability,
         )
+
+    @property
+    def judged(self) -> int:
+        """Number of true cells in images with a label of dead cells."""
+        return sum(map(len, self.viability))
 
     def metrics(self) -> dict[str, float | None]:
         """Returns metric names to values; None where undefined."""
@@ -274,7 +280,7 @@ def compare_cells(
         missed=_others(true_cells, matched_true),
         added=_others(predicted_cells, matched_predicted),
         curve={iou: len(match(found, iou)) for iou in IOU_THRESHOLDS},
-        viability=judge_nuclei(true_regions, dead) if dead else (),
+        viability=(judge_nuclei(true_regions, dead),) if dead else (),
     )
 
 

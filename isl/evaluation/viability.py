@@ -104,31 +104,43 @@ def accuracies(table: np.ndarray) -> dict[str, float | None]:
 
 
 def viability_metrics(
-    nuclei: Sequence[Viability],
+    images: Sequence[Sequence[Viability]],
 ) -> dict[str, float | None]:
     """Returns metrics of all true nuclei; none without nuclei.
 
     `viability_auc` is the area under the receiver operating characteristic:
-    the probability that of a dead and a living nucleus the dead one is
-    predicted brighter (Mann and Whitney's U over the number of such pairs;
-    0.5 by chance). It needs no threshold of the prediction.
+    the probability that of a dead and a living nucleus of one image the dead
+    one is predicted brighter (Mann and Whitney's U over the number of such
+    pairs; 0.5 by chance). It needs no threshold of the prediction. Nuclei of
+    different images are not compared: thresholds differ, and so do the
+    scales of intensities.
+
+    Args:
+        images: The nuclei of each image.
     """
+    nuclei = [nucleus for image in images for nucleus in image]
     if not nuclei:
         return {}
     true, predicted = np.transpose([dataclasses.astuple(x) for x in nuclei])
     table = confusion_matrix(np.transpose([true >= 0, predicted >= 0]))
     found = {f"viability_{k}": v for k, v in accuracies(table).items()}
     return found | {
-        "viability_auc": _area_under_curve(true >= 0, predicted),
+        "viability_auc": _area_under_curve(images),
         "viability_dead_true": float(table[1].sum()),
         "viability_dead_predicted": float(table[:, 1].sum()),
     }
 
 
-def _area_under_curve(dead: np.ndarray, scores: np.ndarray) -> float | None:
-    if dead.all() or not dead.any():
-        return None
-    pairs = np.count_nonzero(dead) * np.count_nonzero(~dead)
-    return float(
-        stats.mannwhitneyu(scores[dead], scores[~dead]).statistic / pairs
-    )
+def _area_under_curve(images: Sequence[Sequence[Viability]]) -> float | None:
+    counts = [_ordered_pairs(image) for image in images]
+    ordered, pairs = np.sum(counts, axis=0)
+    return float(ordered / pairs) if pairs else None
+
+
+def _ordered_pairs(nuclei: Sequence[Viability]) -> tuple[float, int]:
+    """Returns U of the dead over the living, and the number of pairs."""
+    dead = np.array([one.true_margin >= 0 for one in nuclei], bool)
+    ranks = stats.rankdata([one.predicted_margin for one in nuclei])
+    count = int(dead.sum())
+    ordered = float(ranks[dead].sum()) - count * (count + 1) / 2
+    return ordered, count * (dead.size - count)

@@ -235,9 +235,12 @@ def _cell_rows(
     ]
     metrics = {**cells.metrics(), "cell_count_pearson": pearson(counts)}
     for metric, value in metrics.items():
-        yield MetricRow(
-            group[0].condition, name, label, metric, value, cells.errors.true
+        count = (
+            cells.judged
+            if metric.startswith("viability_")
+            else cells.errors.true
         )
+        yield MetricRow(group[0].condition, name, label, metric, value, count)
 
 
 def _neurite_rows(
