@@ -298,13 +298,18 @@ def test_the_page_says_how_many_nuclei_were_called_alive_or_dead(page):
 
 
 def test_summary_of_all_true_nuclei():
-    values = {"viability_accuracy": 0.8, "viability_majority": 0.75}
+    values = {
+        "viability_accuracy": 0.8,
+        "viability_majority": 0.75,
+        "viability_dead_true": 500.0,
+    }
     text = summary(**values, viability_auc=0.725)
     assert text == (
-        "Within the outlines of the true nuclei, all of them, 80 % are rightly "
-        "called alive or dead; always guessing the larger class would give 75 "
-        "%. Of a dead and a living one the dead one is predicted brighter in "
-        "72 % of cases (50 % by chance)."
+        "Of 2,000 true nuclei in wells with the label of dead cells 500 are "
+        "dead; judged within their outlines, 80 % are rightly called alive or "
+        "dead, where always guessing the larger class would give 75 %. Of a "
+        "dead and a living one the dead one is predicted brighter in 72 % of "
+        "cases (50 % by chance)."
     )
     one_kind = summary(**values, viability_auc=None)
     assert one_kind.endswith("would give 75 %.")

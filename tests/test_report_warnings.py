@@ -6,6 +6,7 @@ from isl.evaluation.cells import Cell, CellComparison
 from isl.evaluation.matching import CellErrors
 from isl.evaluation.scoring import LabelScores
 from isl.evaluation.tables import POOLED, MetricRow
+from isl.evaluation.viability import Viability
 from isl.evaluation.wells import WellScores
 from isl.figures.report_warnings import find_warnings
 
@@ -95,6 +96,23 @@ def test_too_few_cells():
 def test_too_few_matched_cells():
     (text,) = warnings(with_cells(100, "A1", 20), with_cells(100, "A2", 29))
     assert "Of 200 true nuclei only 49 match" in text
+
+
+def of_dead(alive, dead):
+    matched = ((Cell(0.0, 0.0, 1, 0.5),) * 2,) * 60
+    nuclei = (Viability(-0.1, 0.0),) * alive + (Viability(0.0, 0.0),) * dead
+    errors = CellErrors(true=alive + dead)
+    cells = CellComparison(errors, matched, (), (), {}, (nuclei,))
+    first = dataclasses.replace(well(name="A1"), cells={"DAPI": cells})
+    return warnings(first, well(name="A2"))
+
+
+def test_too_few_dead_or_living_cells():
+    assert of_dead(80, 20) == of_dead(20, 80) == []
+    (text,) = of_dead(81, 19)
+    assert "Of 100 true nuclei judged alive or dead 19 are dead" in text
+    (text,) = of_dead(19, 81)
+    assert "alive or dead 81 are dead: with fewer than 20 of one" in text
 
 
 def test_conditions_are_named_if_there_are_several():

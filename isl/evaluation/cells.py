@@ -137,6 +137,11 @@ class CellComparison:
         """Number of true cells in images with a label of dead cells."""
         return sum(map(len, self.viability))
 
+    @property
+    def dead(self) -> int:
+        """How many of these are dead."""
+        return sum(one.is_dead for image in self.viability for one in image)
+
     def metrics(self) -> dict[str, float | None]:
         """Returns metric names to values; None where undefined."""
         errors = self.errors

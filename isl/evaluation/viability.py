@@ -36,6 +36,11 @@ class Viability:
     true_margin: float
     predicted_margin: float
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the true nucleus is dead."""
+        return self.true_margin >= 0
+
 
 def judge_nuclei(
     regions: np.ndarray, dead: DeadImages
@@ -139,7 +144,7 @@ def _area_under_curve(images: Sequence[Sequence[Viability]]) -> float | None:
 
 def _ordered_pairs(nuclei: Sequence[Viability]) -> tuple[float, int]:
     """Returns U of the dead over the living, and the number of pairs."""
-    dead = np.array([one.true_margin >= 0 for one in nuclei], bool)
+    dead = np.array([one.is_dead for one in nuclei], bool)
     ranks = stats.rankdata([one.predicted_margin for one in nuclei])
     count = int(dead.sum())
     ordered = float(ranks[dead].sum()) - count * (count + 1) / 2

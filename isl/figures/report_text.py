@@ -66,7 +66,9 @@ def summarise(
         sentences.append(_calibration(metrics["coverage_90"].value))
     values = {name: row.value for name, row in metrics.items()}
     sentences.append(_cells(values))
-    sentences.append(_viability(values))
+    if "viability_accuracy" in metrics:
+        count = metrics["viability_accuracy"].count
+        sentences.append(_viability(values, count))
     if "confusion" in details:
         sentences.append(_life(values, details["confusion"]))
     sentences.append(_neurites(values))
@@ -93,15 +95,15 @@ def _cells(values: Mapping[str, float | None]) -> str:
     )
 
 
-def _viability(values: Mapping[str, float | None]) -> str:
-    if "viability_accuracy" not in values:
-        return ""
+def _viability(values: Mapping[str, float | None], count: int) -> str:
+    # Not all true nuclei: some wells may lack the label of dead cells.
     auc = values["viability_auc"]
     text = (
-        "Within the outlines of the true nuclei, all of them, "
-        f"{100 * values['viability_accuracy']:.0f} % are rightly called alive "
-        "or dead; always guessing the larger class would give "
-        f"{100 * values['viability_majority']:.0f} %"
+        f"Of {count:,} true nuclei in wells with the label of dead cells "
+        f"{values['viability_dead_true']:,.0f} are dead; judged within their "
+        f"outlines, {100 * values['viability_accuracy']:.0f} % are rightly "
+        "called alive or dead, where always guessing the larger class would "
+        f"give {100 * values['viability_majority']:.0f} %"
     )
     if auc is None:
         return f"{text}."

@@ -16,6 +16,8 @@ from isl.figures.report_tables import group_rows
 
 # Of fewer cells, one is more than 2 %.
 _MIN_CELLS = 50
+# Of living or dead ones, whichever are fewer: of less, one is more than 5 %.
+_MIN_RARER = 20
 # Four by four tiles of 128 pixels.
 _MIN_PIXELS = 16 * 128**2
 _MAX_SATURATED = 0.01
@@ -142,3 +144,11 @@ def _of_cells(cells: CellComparison | None) -> Iterator[str]:
             "match a predicted one: what is said of matched nuclei (area, "
             "brightness, alive or dead) says little."
         )
+    if cells is not None and cells.judged:
+        rarer = min(cells.dead, cells.judged - cells.dead)
+        if rarer < _MIN_RARER:
+            yield (
+                f"Of {cells.judged:,} true nuclei judged alive or dead "
+                f"{cells.dead:,} are dead: with fewer than {_MIN_RARER} of one "
+                "kind, what is said of it rests on few cells."
+            )
