@@ -160,7 +160,7 @@ def test_a_well_that_fails_does_not_stop_others(
     assert stopped.value.code == 1
     output = capsys.readouterr()
     (error,) = [x for x in output.err.splitlines() if x.startswith("error: ")]
-    assert error.startswith(f"error: A2: {label}: ")
+    assert error.startswith(f"error: simulated A2: {label}: ")
     assert "simulated DAPI_CONFOCAL pearson: " in output.out
     rows = {
         (row.well, row.metric): (row.value, row.count)
@@ -171,9 +171,10 @@ def test_a_well_that_fails_does_not_stop_others(
     assert rows["A2", "failed"] == (1, 0)
     assert rows["pooled", "pearson"][1] == 2 * 64 * 64
     content = json.loads((out / "metrics.json").read_text())
-    assert content["run"]["failed"].startswith(f"A2: {label}: ")
+    assert content["run"]["failed"].startswith(f"simulated A2: {label}: ")
     page = (out / "report.html").read_text()
-    assert "<li>1 of 3 wells failed and are in no number: A2: " in page
+    notice = "<li>1 of 3 wells failed and are in no number: simulated A2: "
+    assert notice in page
 
 
 def test_what_is_wrong_with_the_first_well_is_told_at_once(

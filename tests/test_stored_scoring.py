@@ -147,6 +147,9 @@ def test_means_of_dead_cells_are_used_where_they_are_stored(
     )
     spec = dataclasses.replace(part.spec, evaluation=evaluation)
     (stored,) = open_stored_parts(path, [dataclasses.replace(part, spec=spec)])
+    told = describe_stored([stored]).get("dead cells")
+    by_medians = "by medians, no means are stored: INVERSE (A1)"
+    assert told == (None if "mean" in names else by_medians)
     scores = score_prediction(stored, well)
     assert list(scores.means) == ["INVERSE"] * (len(names) - 1)
     direct = score_model(scorer, "c", well, Region(), averaged=spec.dead_labels)

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -101,6 +101,11 @@ class StoredPart:
     lacking: tuple[str, ...]
     rows: slice
     columns: slice
+
+    @property
+    def dead_labels(self) -> tuple[str, ...]:
+        """Predicted labels that tell dead cells."""
+        return tuple(x for x in self.part.spec.dead_labels if x in self.labels)
 
     @property
     def is_whole(self) -> bool:
@@ -252,7 +257,8 @@ def describe_stored(stored: Sequence[StoredPart]) -> dict[str, str]:
 
     Returns:
         `predicted by`, `padding`, `stitching` and `planes` as the
-        predictions tell them, `not predicted` labels with their wells, and
+        predictions tell them, `not predicted` labels with their wells,
+        `dead cells` where they are called by medians for want of means, and
         the pixels `scored` in wells where they are fewer than asked for;
         each only where there is something to say.
     """
@@ -265,13 +271,17 @@ def describe_stored(stored: Sequence[StoredPart]) -> dict[str, str]:
             ("planes", "z_planes"),
         )
     }
-    lacking: dict[str, list[str]] = {}
-    for one in stored:
-        for label in one.lacking:
-            lacking.setdefault(label, []).append(one.part.well.name)
-    texts["not predicted"] = "; ".join(
-        f"{label} ({', '.join(wells)})" for label, wells in lacking.items()
+    texts["not predicted"] = _with_wells(
+        (label, one) for one in stored for label in one.lacking
     )
+    by_medians = _with_wells(
+        (label, one)
+        for one in stored
+        for label in one.dead_labels
+        if not one.stored.has(label, "mean")
+    )
+    if by_medians:
+        texts["dead cells"] = f"by medians, no means are stored: {by_medians}"
     texts["scored"] = "; ".join(
         f"{one.part.well.name}: rows {one.rows.start} to {one.rows.stop - 1}, "
         f"columns {one.columns.start} to {one.columns.stop - 1}"
@@ -279,6 +289,14 @@ def describe_stored(stored: Sequence[StoredPart]) -> dict[str, str]:
         if not one.is_whole
     )
     return {name: text for name, text in texts.items() if text}
+
+
+def _with_wells(pairs: Iterable[tuple[str, StoredPart]]) -> str:
+    """Returns labels, each with its wells."""
+    wells: dict[str, list[str]] = {}
+    for label, one in pairs:
+        wells.setdefault(label, []).append(one.part.well.name)
+    return "; ".join(f"{x} ({', '.join(names)})" for x, names in wells.items())
 
 
 def _annotated(stored: Sequence[StoredPart], key: str) -> list[str]:
@@ -304,11 +322,7 @@ def score_prediction(stored: StoredPart, well: Well) -> WellScores:
     found = stored.labels
     uncertain = [x for x in found if stored.stored.has(x, _DEVIATION)]
     spec = stored.part.spec
-    averaged = [
-        label
-        for label in spec.dead_labels
-        if label in found and stored.stored.has(label, "mean")
-    ]
+    averaged = [x for x in stored.dead_labels if stored.stored.has(x, "mean")]
     scores = empty_scores(
         spec.condition,
         well,

@@ -90,8 +90,9 @@ class FailedWell:
     reason: str
 
     def __str__(self) -> str:
-        """Returns the name and the reason."""
-        return f"{self.well}: {self.reason}"
+        """Returns the names and the reason."""
+        name = " ".join(filter(None, (self.condition, self.well)))
+        return f"{name}: {self.reason}"
 
 
 def empty_scores(
